@@ -14,10 +14,6 @@ const (
 	maxTexts = 1 << 16
 	// maxTextBytes is the longest text that is remembered.
 	maxTextBytes = 256
-	// maxUnknown bounds the names of unknown fields that are counted apart.
-	maxUnknown = 256
-	// OtherFields counts unknown fields beyond the first names.
-	OtherFields = "(others)"
 	// one is 1 in millionths.
 	one = 1_000_000
 	// missing marks a time that no line can give.
@@ -30,16 +26,17 @@ const (
 type Parser struct {
 	scan    scanner
 	texts   map[string]string
-	unknown map[string]int64
+	ignored []string
 }
 
-// Unknown counts the fields that were ignored because the contract has none of
-// that name; fields of the objects in a list are "gpus.name". The map is the
-// Parser's own.
-func (p *Parser) Unknown() map[string]int64 { return p.unknown }
+// Ignored lists the fields of the last line that were ignored because the
+// contract has none of that name; fields of inner objects are "gpus.name". It is
+// valid until the next line.
+func (p *Parser) Ignored() []string { return p.ignored }
 
 // object reads line as one object.
 func (p *Parser) object(line []byte, member func(key []byte) *Error) *Error {
+	p.ignored = p.ignored[:0]
 	if !utf8.Valid(line) {
 		return badJSON("not UTF-8: save the file as UTF-8")
 	}
@@ -50,16 +47,10 @@ func (p *Parser) object(line []byte, member func(key []byte) *Error) *Error {
 	return p.scan.end()
 }
 
-// ignore skips a field that the contract does not know and counts it.
+// ignore skips a field that the contract does not know and notes it.
 func (p *Parser) ignore(prefix string, key []byte) *Error {
-	if p.unknown == nil {
-		p.unknown = map[string]int64{}
-	}
-	name := prefix + string(key)
-	if _, known := p.unknown[name]; !known && len(p.unknown) >= maxUnknown {
-		name = OtherFields
-	}
-	p.unknown[name]++
+	name := p.intern(key)
+	p.ignored = append(p.ignored, prefix+name)
 	return p.scan.skip(0)
 }
 

@@ -35,6 +35,8 @@ type Reader struct {
 	parser Parser
 	table  *Table
 
+	ignored []string
+
 	// The row of the last Next: the one of the file's stream.
 	Sample     Sample
 	Process    schemas.Process
@@ -53,39 +55,45 @@ func NewReader(file File, r io.Reader) *Reader {
 // refuses one line: call Next again for the row behind it. io.EOF is the end;
 // any other error is the underlying reader's.
 func (r *Reader) Next() error {
-	var err error
-	if r.line, err = r.lines.Next(); err != nil {
-		return err
-	}
-	if r.isTable() && r.table == nil {
+	r.ignored = nil
+	for {
+		var err error
+		if r.line, err = r.lines.Next(); err != nil {
+			return err
+		}
+		if !r.isTable() || r.table != nil {
+			return r.judge(r.parse())
+		}
 		if r.table, err = NewTable(r.file.Stream, r.line); err != nil {
 			return r.judge(err)
 		}
-		return r.Next()
+		r.ignored = r.table.Unknown()
 	}
-	return r.judge(r.parse())
 }
 
 func (r *Reader) isTable() bool {
 	return r.file.Stream == schemas.StreamPrices || r.file.Stream == schemas.StreamTags
 }
 
-func (r *Reader) parse() error {
+func (r *Reader) parse() (err error) {
 	switch r.file.Stream {
-	case schemas.StreamSamples:
-		return r.parser.Sample(r.line, &r.Sample)
-	case schemas.StreamProcesses:
-		return r.parser.Process(r.line, &r.Process)
-	case schemas.StreamAllocations:
-		return r.parser.Allocation(r.line, &r.Allocation)
-	case schemas.StreamResources:
-		return r.parser.Resource(r.line, &r.Resource)
 	case schemas.StreamPrices:
 		return r.table.Price(r.line, &r.Price)
 	case schemas.StreamTags:
 		return r.table.Tag(r.line, &r.Tag)
+	case schemas.StreamSamples:
+		err = r.parser.Sample(r.line, &r.Sample)
+	case schemas.StreamProcesses:
+		err = r.parser.Process(r.line, &r.Process)
+	case schemas.StreamAllocations:
+		err = r.parser.Allocation(r.line, &r.Allocation)
+	case schemas.StreamResources:
+		err = r.parser.Resource(r.line, &r.Resource)
+	default:
+		return errors.New("no file holds the stream " + r.file.Stream)
 	}
-	return errors.New("no file holds the stream " + r.file.Stream)
+	r.ignored = r.parser.Ignored()
+	return err
 }
 
 // judge calls a refused last line truncated where it was cut: it has no line
@@ -112,14 +120,6 @@ func (r *Reader) DeadLetter(why *Error) schemas.DeadLetter {
 	}
 }
 
-// Unknown counts the fields that were ignored so far, by name.
-func (r *Reader) Unknown() map[string]int64 {
-	if r.table == nil {
-		return r.parser.Unknown()
-	}
-	unknown := map[string]int64{}
-	for _, name := range r.table.Unknown() {
-		unknown[name] = 1
-	}
-	return unknown
-}
+// Ignored lists the fields of the last line, or the columns of the last header,
+// that were ignored because the contract has none of that name.
+func (r *Reader) Ignored() []string { return r.ignored }

@@ -1,0 +1,244 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gpumeter/gpumeter/schemas"
+)
+
+// A Layout says how topics are made where they are missing.
+type Layout struct {
+	Partitions  int32 `koanf:"partitions"`  // of the streams that are partitioned by node
+	Replication int16 `koanf:"replication"` // copies of each; -1 = the broker's default
+}
+
+// DefaultLayout spreads nodes over eight processors at most and leaves the
+// number of copies to the brokers.
+func DefaultLayout() Layout { return Layout{Partitions: 8, Replication: -1} }
+
+// maxPartitions is far above what 80,000 samples a second need and far below
+// what brokers suffer from.
+const maxPartitions = 4096
+
+// Validate gives the reason why l cannot be.
+func (l Layout) Validate() error {
+	if l.Partitions < 1 || l.Partitions > maxPartitions {
+		return fmt.Errorf("partitions: %d is not from 1 to %d: it bounds how many processors share the work", l.Partitions, maxPartitions)
+	}
+	if l.Replication < 1 && l.Replication != -1 {
+		return fmt.Errorf("replication: %d is neither a number of copies nor -1 for the broker's default", l.Replication)
+	}
+	return nil
+}
+
+// A rule says what a topic's setting must be.
+type rule struct {
+	setting string
+	want    string
+	atLeast bool // a greater number, or -1, is fine too
+}
+
+// rules lists a stream's settings, each for a reason that losing it would show.
+func rules(s schemas.Stream) []rule {
+	retention := int64(-1)
+	if s.Retention > 0 {
+		retention = s.Retention.Milliseconds()
+	}
+	return []rule{
+		// Event time is in the rows; record time is the broker's, and the
+		// ledger's horizon depends on it.
+		{"message.timestamp.type", "LogAppendTime", false},
+		// Compaction would drop events that the ledger is a function of.
+		{"cleanup.policy", "delete", false},
+		// What is gone cannot be restated.
+		{"retention.ms", strconv.FormatInt(retention, 10), true},
+		{"retention.bytes", "-1", true},
+		{"max.message.bytes", strconv.Itoa(MaxRecordBytes), true},
+	}
+}
+
+func (r rule) holds(have string) bool {
+	if have == r.want || !r.atLeast {
+		return have == r.want
+	}
+	want, err1 := strconv.ParseInt(r.want, 10, 64)
+	got, err2 := strconv.ParseInt(have, 10, 64)
+	return err1 == nil && err2 == nil && (got == -1 || want != -1 && got >= want)
+}
+
+// Ensure makes the topics of all streams that are missing and checks those that
+// are there. It returns how many partitions the partitioned streams have: what
+// exists wins over l, since keys would move. A topic that differs is an error
+// that names the topic, the setting, what it is, what it must be, and the
+// command that mends it.
+func Ensure(ctx context.Context, client *kgo.Client, l Layout) (partitions int32, err error) {
+	if err := l.Validate(); err != nil {
+		return 0, err
+	}
+	adm := kadm.NewClient(client)
+	there, err := list(ctx, adm)
+	if err != nil {
+		return 0, err
+	}
+	if partitions, err = checkPartitions(there, l.Partitions); err != nil {
+		return 0, err
+	}
+	made, err := createMissing(ctx, adm, there, partitions, l.Replication)
+	if err != nil {
+		return 0, err
+	}
+	if made.raced {
+		// Another process made some of them meanwhile: judge what it made.
+		if there, err = list(ctx, adm); err != nil {
+			return 0, err
+		}
+		if partitions, err = checkPartitions(there, partitions); err != nil {
+			return 0, err
+		}
+	}
+	return partitions, checkSettings(ctx, adm, there)
+}
+
+// list gives the partitions of the topics of our streams that exist.
+func list(ctx context.Context, adm *kadm.Client) (map[string]int32, error) {
+	var names []string
+	for _, s := range schemas.Streams() {
+		names = append(names, s.Topic())
+	}
+	details, err := adm.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	there := map[string]int32{}
+	for _, t := range details {
+		switch {
+		case t.Err == nil:
+			there[t.Topic] = int32(len(t.Partitions))
+		case !errors.Is(t.Err, kerr.UnknownTopicOrPartition):
+			return nil, fmt.Errorf("list topic %s: %w", t.Topic, t.Err)
+		}
+	}
+	return there, nil
+}
+
+// checkPartitions finds the number that the partitioned topics share, wanted
+// where none is there.
+func checkPartitions(there map[string]int32, wanted int32) (int32, error) {
+	count, first := wanted, ""
+	for _, s := range schemas.Streams() {
+		have, ok := there[s.Topic()]
+		switch {
+		case !ok:
+		case !s.Partitioned && have != 1:
+			return 0, differs(s.Topic(), "partitions", strconv.Itoa(int(have)), "1 (one offset says what was read)", recreate(s.Topic(), 1))
+		case !s.Partitioned:
+		case first == "":
+			count, first = have, s.Topic()
+		case have != count:
+			return 0, differs(s.Topic(), "partitions", strconv.Itoa(int(have)),
+				fmt.Sprintf("%d as %s has (a node must be in one partition of each)", count, first), recreate(s.Topic(), count))
+		}
+	}
+	return count, nil
+}
+
+type created struct{ raced bool }
+
+func createMissing(ctx context.Context, adm *kadm.Client, there map[string]int32, partitions int32, replication int16) (created, error) {
+	var out created
+	for _, s := range schemas.Streams() {
+		if _, ok := there[s.Topic()]; ok {
+			continue
+		}
+		configs := map[string]*string{}
+		for _, r := range rules(s) {
+			configs[r.setting] = &r.want
+		}
+		n := int32(1)
+		if s.Partitioned {
+			n = partitions
+		}
+		_, err := adm.CreateTopic(ctx, n, replication, configs, s.Topic())
+		switch {
+		case errors.Is(err, kerr.TopicAlreadyExists):
+			out.raced = true
+		case err != nil:
+			return out, fmt.Errorf("create topic %s: %w: let this principal create topics, or create it with %s", s.Topic(), err, creation(s, n))
+		}
+	}
+	return out, nil
+}
+
+func checkSettings(ctx context.Context, adm *kadm.Client, there map[string]int32) error {
+	var names []string
+	for name := range there {
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	all, err := adm.DescribeTopicConfigs(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("describe topics: %w", err)
+	}
+	for _, s := range schemas.Streams() {
+		if _, ok := there[s.Topic()]; !ok {
+			continue
+		}
+		have, err := all.On(s.Topic(), nil)
+		if err = errors.Join(err, have.Err); err != nil {
+			return fmt.Errorf("describe topic %s: %w: let this principal describe the settings of topics", s.Topic(), err)
+		}
+		if err := checkTopic(s, have.Configs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkTopic(s schemas.Stream, have []kadm.Config) error {
+	values := map[string]string{}
+	for _, c := range have {
+		values[c.Key] = c.MaybeValue()
+	}
+	for _, r := range rules(s) {
+		if got, told := values[r.setting]; told && !r.holds(got) {
+			want := r.want
+			if r.atLeast {
+				want = "at least " + want
+				if r.want == "-1" {
+					want = "-1 (no limit)"
+				}
+			}
+			return differs(s.Topic(), r.setting, got, want,
+				fmt.Sprintf("kafka-configs.sh --bootstrap-server BROKER --alter --entity-type topics --entity-name %s --add-config %s=%s", s.Topic(), r.setting, r.want))
+		}
+	}
+	return nil
+}
+
+func differs(topic, setting, have, want, command string) error {
+	return fmt.Errorf("topic %s: %s is %s, must be %s; mend it with: %s", topic, setting, have, want, command)
+}
+
+// recreate is the command for what cannot be changed in place.
+func recreate(topic string, partitions int32) string {
+	return fmt.Sprintf("kafka-topics.sh --bootstrap-server BROKER --delete --topic %s (its records are lost), then start again to have it made with %d", topic, partitions)
+}
+
+func creation(s schemas.Stream, partitions int32) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "kafka-topics.sh --bootstrap-server BROKER --create --topic %s --partitions %d", s.Topic(), partitions)
+	for _, r := range rules(s) {
+		fmt.Fprintf(&b, " --config %s=%s", r.setting, r.want)
+	}
+	return b.String()
+}
