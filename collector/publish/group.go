@@ -1,0 +1,84 @@
+package publish
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/contract"
+	"github.com/gpumeter/gpumeter/schemas/wire"
+)
+
+// A groupKey names the rows that travel together.
+type groupKey struct {
+	stream string
+	key    string // node; empty for the streams of one partition
+}
+
+// A group is a batch in the making.
+type group struct {
+	groupKey
+	since time.Time // of its first row
+	bytes int       // of the lines that it stands for
+	batch batch
+}
+
+// A batch holds the rows of a group: samples in columns, anything else as rows.
+type batch interface {
+	Len() int
+	record(*wire.SampleEncoder) (*kgo.Record, error)
+}
+
+type samples struct{ contract.Batch }
+
+func (s *samples) record(e *wire.SampleEncoder) (*kgo.Record, error) { return e.Encode(&s.Samples) }
+
+type rows[T wire.Row] struct {
+	key   string // of all rows, empty when they differ
+	items []T
+}
+
+func (r *rows[T]) Len() int { return len(r.items) }
+
+func (r *rows[T]) add(key string, row T) {
+	if len(r.items) == 0 {
+		r.key = key
+	}
+	if r.key != key {
+		r.key = "" // the one partition needs none, and no single key would be true
+	}
+	r.items = append(r.items, row)
+}
+
+func (r *rows[T]) record(*wire.SampleEncoder) (*kgo.Record, error) {
+	return wire.Encode(r.key, r.items)
+}
+
+// A route says where a row goes.
+type route struct {
+	groupKey
+	record string // key of its record, as schemas.Streams declares it
+	event  bool   // it moves the horizon of a replay, to ts
+	ts     int64
+}
+
+func routeOf[T wire.Row](row *T) route {
+	to := func(stream, record string) route { return route{groupKey: groupKey{stream: stream}, record: record} }
+	switch r := any(row).(type) {
+	case *schemas.Process:
+		return route{groupKey{schemas.StreamProcesses, r.Node}, r.Node, true, r.TS}
+	case *schemas.Allocation:
+		return route{groupKey{stream: schemas.StreamAllocations}, r.Allocation, true, r.TS}
+	case *schemas.Resource:
+		return to(schemas.StreamResources, r.Node)
+	case *schemas.Price:
+		return to(schemas.StreamPrices, r.Provider+"/"+r.Region+"/"+r.SKU+"/"+r.PricingCategory)
+	case *schemas.Tag:
+		return to(schemas.StreamTags, r.Match)
+	case *schemas.DeadLetter:
+		return to(schemas.StreamDeadLetters, r.Stream)
+	default:
+		return to(schemas.StreamTicks, "")
+	}
+}

@@ -1,0 +1,270 @@
+package publish
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/contract"
+	"github.com/gpumeter/gpumeter/schemas/wire"
+)
+
+// Rule 1: events before 2010 or more than ten minutes later than the run move
+// nothing. They are published all the same: the processor judges and reports.
+const (
+	firstEvent = 1_262_304_000_000
+	ahead      = 10 * time.Minute
+)
+
+// spares bounds the sample batches that are kept for their capacity.
+const spares = 16
+
+// A Publisher sends rows. Its methods may be called from several goroutines;
+// rows of one caller keep their order. Add methods block while the brokers do
+// not keep up, and return the error of any record that failed: then some of
+// what was accepted is not in Kafka, and never will be by this Publisher.
+type Publisher struct {
+	client    *kgo.Client
+	life      context.Context // of the records: not the context that stops reading
+	cfg       Config
+	lastEvent int64
+	counts    *counts
+	metrics   metric.Registration
+	stop      chan struct{}
+	sweeper   sync.WaitGroup
+
+	mu      sync.Mutex
+	encoder wire.SampleEncoder
+	groups  map[groupKey]*group
+	spare   []*samples
+	held    int // rows in groups
+
+	failure struct {
+		sync.Mutex
+		err error
+	}
+}
+
+// New makes a Publisher over client, which must have broker.ProducerOptions.
+// Records are given up when life ends. now is the run's clock, for rule 1's
+// bounds. Close it.
+func New(life context.Context, client *kgo.Client, cfg Config, meter metric.Meter, now time.Time) (*Publisher, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Publisher{
+		client: client, life: life, cfg: cfg, lastEvent: now.Add(ahead).UnixMilli(), counts: newCounts(),
+		stop: make(chan struct{}), groups: map[groupKey]*group{},
+	}
+	var err error
+	if p.metrics, err = p.counts.observe(meter); err != nil {
+		return nil, fmt.Errorf("register the collector's metrics: %w", err)
+	}
+	p.sweeper.Go(p.sweep)
+	return p, nil
+}
+
+// Close ends the Publisher; what was not flushed is not sent.
+func (p *Publisher) Close() error {
+	close(p.stop)
+	p.sweeper.Wait()
+	return p.metrics.Unregister()
+}
+
+// Stats is what happened so far.
+func (p *Publisher) Stats() Stats { return p.counts.snapshot() }
+
+// Ignored counts a field that the contract does not know.
+func (p *Publisher) Ignored(stream, field string) { p.counts.ignored(Field{stream, field}) }
+
+// Sample accepts one sample.
+func (p *Publisher) Sample(s *contract.Sample) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.failed(); err != nil {
+		return err
+	}
+	key := groupKey{schemas.StreamSamples, s.Node}
+	g := p.group(key, p.newSamples)
+	if !g.batch.(*samples).Add(s) {
+		if err := p.send(g); err != nil {
+			return err
+		}
+		g = p.group(key, p.newSamples)
+		g.batch.(*samples).Add(s)
+	}
+	p.event(s.TS)
+	return p.accepted(g, 0)
+}
+
+func (p *Publisher) newSamples() batch {
+	if n := len(p.spare); n > 0 {
+		b := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		return b
+	}
+	return &samples{}
+}
+
+// Add accepts one row of a low-rate stream, which came from a line of size bytes.
+func Add[T wire.Row](p *Publisher, row T, size int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.failed(); err != nil {
+		return err
+	}
+	to := routeOf(&row)
+	g := p.group(to.groupKey, func() batch { return &rows[T]{} })
+	g.batch.(*rows[T]).add(to.record, row)
+	if to.event {
+		p.event(to.ts)
+	}
+	if letter, ok := any(&row).(*schemas.DeadLetter); ok {
+		p.counts.deadLetter(letter.Reason)
+	}
+	return p.accepted(g, size)
+}
+
+func (p *Publisher) group(key groupKey, fresh func() batch) *group {
+	g := p.groups[key]
+	if g == nil {
+		g = &group{groupKey: key, since: time.Now(), batch: fresh()}
+		p.groups[key] = g
+	}
+	return g
+}
+
+func (p *Publisher) event(ts int64) {
+	if ts >= firstEvent && ts <= p.lastEvent {
+		p.counts.event(ts)
+	}
+}
+
+// accepted accounts for the row just added to g and sends what is due.
+func (p *Publisher) accepted(g *group, size int) error {
+	p.held++
+	g.bytes += size
+	if g.batch.Len() >= p.cfg.Rows || g.bytes >= groupBytes {
+		return p.send(g)
+	}
+	if p.held < p.cfg.Buffer {
+		return nil
+	}
+	return p.relieve()
+}
+
+// relieve sends the largest groups until half of the buffer is free. Sending
+// only the largest would look at every group again for the next row.
+func (p *Publisher) relieve() error {
+	largest := make([]*group, 0, len(p.groups))
+	for _, g := range p.groups {
+		largest = append(largest, g)
+	}
+	slices.SortFunc(largest, func(a, b *group) int { return cmp.Compare(b.batch.Len(), a.batch.Len()) })
+	for _, g := range largest {
+		if p.held <= p.cfg.Buffer/2 {
+			break
+		}
+		if err := p.send(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send makes a record of g and hands it to the client, which blocks while its
+// buffer is full.
+func (p *Publisher) send(g *group) error {
+	n := g.batch.Len()
+	delete(p.groups, g.groupKey)
+	p.held -= n
+	rec, err := g.batch.record(&p.encoder)
+	if err != nil {
+		return p.fail(fmt.Errorf("encode %d rows of %s: %w", n, g.stream, err))
+	}
+	if s, ok := g.batch.(*samples); ok && len(p.spare) < spares {
+		s.Reset()
+		p.spare = append(p.spare, s)
+	}
+	p.counts.stream(g.stream, func(s *StreamStats) { s.Rows += int64(n) })
+	stream := g.stream
+	p.client.Produce(p.life, rec, func(rec *kgo.Record, err error) {
+		if err != nil {
+			_ = p.fail(fmt.Errorf("publish %d rows to %s: %w", n, rec.Topic, err))
+			return
+		}
+		p.counts.stream(stream, func(s *StreamStats) {
+			s.Acknowledged += int64(n)
+			s.Batches++
+			s.Bytes += int64(len(rec.Value))
+		})
+	})
+	return p.failed()
+}
+
+// fail keeps the first error, which all later calls return.
+func (p *Publisher) fail(err error) error {
+	p.failure.Lock()
+	defer p.failure.Unlock()
+	if p.failure.err == nil {
+		p.failure.err = err
+	}
+	return p.failure.err
+}
+
+func (p *Publisher) failed() error {
+	p.failure.Lock()
+	defer p.failure.Unlock()
+	return p.failure.err
+}
+
+// Flush sends everything that was accepted and waits until the brokers have it.
+func (p *Publisher) Flush(ctx context.Context) error {
+	p.mu.Lock()
+	err := p.sendOlder(time.Time{})
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := p.client.Flush(ctx); err != nil {
+		return errors.Join(p.failed(), fmt.Errorf("flush: %d records are not acknowledged: %w", p.client.BufferedProduceRecords(), err))
+	}
+	return p.failed()
+}
+
+// sendOlder sends the groups begun before t, all of them when t is zero.
+func (p *Publisher) sendOlder(t time.Time) error {
+	for _, g := range p.groups {
+		if t.IsZero() || g.since.Before(t) {
+			if err := p.send(g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sweep sends what has waited: it looks four times in that span, and takes what
+// would be too old at the next look.
+func (p *Publisher) sweep() {
+	tick := time.NewTicker(p.cfg.Wait / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case now := <-tick.C:
+			p.mu.Lock()
+			_ = p.sendOlder(now.Add(-p.cfg.Wait * 3 / 4)) // kept: the next call returns it
+			p.mu.Unlock()
+		}
+	}
+}
