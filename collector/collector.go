@@ -81,16 +81,17 @@ func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err err
 	if partitions != cfg.Topics.Partitions {
 		env.Log.Warn("the topics keep the partitions that they have", "configured", cfg.Topics.Partitions, "existing", partitions)
 	}
-	return publishSource(ctx, cfg, env, client)
+	return publishSource(ctx, cfg, env, client, stopWithin)
 }
 
-// publishSource lets records outlive the context that stops the reading.
-func publishSource(ctx context.Context, cfg Config, env Env, client *kgo.Client) (stats publish.Stats, err error) {
+// publishSource lets records outlive the context that stops the reading, by
+// grace at most.
+func publishSource(ctx context.Context, cfg Config, env Env, client *kgo.Client, grace time.Duration) (stats publish.Stats, err error) {
 	life, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	// A reader that is blocked because the brokers are away does not see the
 	// end of ctx; it is freed when its records are given up.
-	stopped := context.AfterFunc(ctx, func() { time.AfterFunc(stopWithin, giveUp) })
+	stopped := context.AfterFunc(ctx, func() { time.AfterFunc(grace, giveUp) })
 	defer stopped()
 
 	to, err := publish.New(life, client, cfg.Batch, env.Meter, env.Now())

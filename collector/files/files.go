@@ -20,9 +20,9 @@ import (
 
 // Config says what to read.
 type Config struct {
-	Dir    string        `koanf:"dir"`    // directory of the input contract
-	Follow bool          `koanf:"follow"` // wait for more instead of ending
-	Poll   time.Duration `koanf:"poll"`   // how often a followed file is looked at
+	Dir    string        `koanf:"dir" doc:"directory of the input contract"`
+	Follow bool          `koanf:"follow" doc:"wait for more instead of ending"`
+	Poll   time.Duration `koanf:"poll" doc:"how often a followed file is looked at"`
 }
 
 // DefaultConfig reads to the end of what is there; the directory must be given.

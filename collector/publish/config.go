@@ -7,9 +7,9 @@ import (
 
 // Config says when a batch is sent and how much is held.
 type Config struct {
-	Rows   int           `koanf:"rows"`   // rows of one batch
-	Wait   time.Duration `koanf:"wait"`   // longest time that a row is held
-	Buffer int           `koanf:"buffer"` // rows held in all batches together
+	Rows   int           `koanf:"rows" doc:"rows of one batch"`
+	Wait   time.Duration `koanf:"wait" doc:"longest time that a row is held"`
+	Buffer int           `koanf:"buffer" doc:"rows held in all batches together"`
 }
 
 // DefaultConfig makes messages that compress well of a busy source and that are

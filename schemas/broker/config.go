@@ -15,18 +15,18 @@ import (
 
 // Config says where the brokers are and how to be let in.
 type Config struct {
-	Brokers []string `koanf:"brokers"` // host:port of some brokers; the rest is learnt from them
+	Brokers []string `koanf:"brokers" doc:"host:port of some brokers; the rest is learnt from them"`
 	TLS     TLS      `koanf:"tls"`
 	SASL    SASL     `koanf:"sasl"`
 }
 
 // TLS encrypts the connection. The zero value does not.
 type TLS struct {
-	Enabled    bool   `koanf:"enabled"`     // also on when any of the files is given
-	CA         string `koanf:"ca"`          // PEM file of the authorities to trust; empty = the system's
-	Cert       string `koanf:"cert"`        // PEM file of the client's certificate, for mutual TLS
-	Key        string `koanf:"key"`         // PEM file of its key
-	ServerName string `koanf:"server_name"` // name in the brokers' certificates; empty = the host dialled
+	Enabled    bool   `koanf:"enabled" doc:"encrypt the connection; also on when any of the files is given"`
+	CA         string `koanf:"ca" doc:"PEM file of the authorities to trust; empty = the system's"`
+	Cert       string `koanf:"cert" doc:"PEM file of the client's certificate, for mutual TLS"`
+	Key        string `koanf:"key" doc:"PEM file of its key"`
+	ServerName string `koanf:"server_name" doc:"name in the brokers' certificates; empty = the host dialled"`
 }
 
 // Mechanisms of SASL.
@@ -38,9 +38,9 @@ const (
 
 // SASL says who we are. The zero value says nothing.
 type SASL struct {
-	Mechanism    string `koanf:"mechanism"`     // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
-	User         string `koanf:"user"`          //
-	PasswordFile string `koanf:"password_file"` // file that holds the password: never in a config, an argument or the environment
+	Mechanism    string `koanf:"mechanism" doc:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"`
+	User         string `koanf:"user" doc:"name to authenticate as"`
+	PasswordFile string `koanf:"password_file" doc:"file that holds the password: never in a config, an argument or the environment"`
 }
 
 func (t TLS) on() bool { return t.Enabled || t.CA != "" || t.Cert != "" || t.Key != "" }

@@ -16,8 +16,8 @@ import (
 
 // A Layout says how topics are made where they are missing.
 type Layout struct {
-	Partitions  int32 `koanf:"partitions"`  // of the streams that are partitioned by node
-	Replication int16 `koanf:"replication"` // copies of each; -1 = the broker's default
+	Partitions  int32 `koanf:"partitions" doc:"partitions of the topics that are spread by node; topics that exist keep theirs"`
+	Replication int16 `koanf:"replication" doc:"copies of each topic that is made; -1 = the broker's default"`
 }
 
 // DefaultLayout spreads nodes over eight processors at most and leaves the
