@@ -1,0 +1,156 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/v2"
+)
+
+// Sources say where settings come from, beside the defaults.
+type Sources struct {
+	File string   // YAML file, "" = none
+	Env  []string // KEY=value, as os.Environ gives them; other variables are ignored
+	Set  []string // key=value in order; the last one of a key wins
+}
+
+// A setting is one value and where it was found.
+type setting struct {
+	key, value string
+	list       []string // of a YAML sequence; value is empty then
+	place      string   // for errors: FILE:LINE, GPUMETER_KEY or --set
+}
+
+// Load fills cfg, a pointer to a struct that holds the defaults. The file
+// overrides the defaults, the environment the file, Set the environment. A key
+// that cfg does not have is an error that names the key, its place and the
+// nearest key there is. The method Validate() error of cfg has the last word, or
+// where cfg has none those of its fields.
+func Load(cfg any, from Sources) error {
+	keys := Keys(cfg)
+	known := make(map[string]Key, len(keys))
+	for _, k := range keys {
+		known[k.Name] = k
+	}
+	settings, err := from.read(keys)
+	if err != nil {
+		return err
+	}
+	tree := koanf.New(".")
+	places := make(map[string]string, len(settings))
+	for _, s := range settings {
+		k, ok := known[s.key]
+		if !ok {
+			return unknown(s, keys)
+		}
+		v, err := s.convert(k)
+		if err != nil {
+			return err
+		}
+		if err := tree.Set(s.key, v); err != nil {
+			return fmt.Errorf("%s: %s: %w", s.place, s.key, err)
+		}
+		places[s.key] = s.place
+	}
+	if err := tree.Unmarshal("", cfg); err != nil {
+		return explain(err, places, known)
+	}
+	if err := validate(reflect.ValueOf(cfg).Elem()); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return nil
+}
+
+// validate asks v, or where v has no opinion each of its fields: a struct that
+// embeds two configurations has the method of neither.
+func validate(v reflect.Value) error {
+	if judge, ok := v.Interface().(interface{ Validate() error }); ok {
+		return judge.Validate()
+	}
+	if v.Kind() != reflect.Struct {
+		return nil
+	}
+	var errs []error
+	for i := range v.NumField() {
+		if tag, ok := v.Type().Field(i).Tag.Lookup("koanf"); ok && tag != "-" {
+			errs = append(errs, validate(v.Field(i)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// read gathers the settings, the weakest first.
+func (from Sources) read(keys []Key) ([]setting, error) {
+	var all []setting
+	if from.File != "" {
+		text, err := os.ReadFile(from.File)
+		if err != nil {
+			return nil, fmt.Errorf("--config: %w", err)
+		}
+		if all, err = parseYAML(from.File, text); err != nil {
+			return nil, err
+		}
+	}
+	env := make(map[string]string, len(from.Env))
+	for _, variable := range from.Env {
+		name, value, _ := strings.Cut(variable, "=")
+		env[name] = value
+	}
+	for _, k := range keys {
+		// Unknown variables are not refused: orchestrators and the other
+		// binaries put theirs into the same environment.
+		if value, ok := env[k.Env]; ok {
+			all = append(all, setting{key: k.Name, value: value, place: k.Env})
+		}
+	}
+	for _, pair := range from.Set {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fmt.Errorf("--set %s: write key=value", pair)
+		}
+		all = append(all, setting{key: strings.TrimSpace(key), value: value, place: "--set"})
+	}
+	return all, nil
+}
+
+func unknown(s setting, keys []Key) error {
+	if near := nearest(s.key, keys); near != "" {
+		return fmt.Errorf("%s: unknown key %q: did you mean %q?", s.place, s.key, near)
+	}
+	return fmt.Errorf("%s: unknown key %q: --help lists the keys", s.place, s.key)
+}
+
+// convert refuses what the decoder would take for something else.
+func (s setting) convert(k Key) (any, error) {
+	switch {
+	case k.list && s.list != nil:
+		return s.list, nil
+	case k.list && s.value == "":
+		return []string{}, nil
+	case k.list:
+		items := strings.Split(s.value, ",")
+		for i := range items {
+			items[i] = strings.TrimSpace(items[i])
+		}
+		return items, nil
+	case s.list != nil:
+		return nil, fmt.Errorf("%s: %s: a list where one value is wanted (%s)", s.place, s.key, k.Type)
+	case s.value == "" && !k.text:
+		return nil, fmt.Errorf("%s: %s: empty: a %s is wanted", s.place, s.key, k.Type)
+	}
+	return s.value, nil
+}
+
+// explain names the place of a value that does not fit its field.
+func explain(err error, places map[string]string, known map[string]Key) error {
+	var why *mapstructure.DecodeError
+	if !errors.As(err, &why) {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	key, cause := why.Name(), why.Unwrap()
+	return fmt.Errorf("%s: %s: not a %s: %w", places[key], key, known[key].Type, cause)
+}
