@@ -1,0 +1,334 @@
+package meter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
+
+	"github.com/gpumeter/gpumeter/processor/engine"
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const testPartitions = 4
+
+// A cluster is a broker in memory with the project's topics, and a client of it
+// that survives every member.
+type cluster struct {
+	t    *testing.T
+	fake *kfake.Cluster
+	cl   *kgo.Client
+	adm  *kadm.Client
+	enc  wire.SampleEncoder
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	fake, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{t: t, fake: fake}
+	c.cl, err = kgo.NewClient(append(c.options(), kgo.ProducerLinger(0))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.adm = kadm.NewClient(c.cl)
+	t.Cleanup(func() {
+		c.cl.Close()
+		fake.Close()
+	})
+	if _, err := broker.Ensure(t.Context(), c.cl, layout()); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func layout() broker.Layout { return broker.Layout{Partitions: testPartitions, Replication: 1} }
+
+func (c *cluster) options() []kgo.Opt {
+	opts, err := broker.Config{Brokers: c.fake.ListenAddrs()}.Options("test")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return opts
+}
+
+// config is a meter's, in a hurry: what waits for the dead waits a second.
+func (c *cluster) config(instance string, more ...kgo.Opt) Config {
+	quick := []kgo.Opt{
+		kgo.SessionTimeout(time.Second), kgo.HeartbeatInterval(50 * time.Millisecond), kgo.TransactionTimeout(1500 * time.Millisecond),
+		kgo.MetadataMinAge(10 * time.Millisecond), kgo.FetchMaxWait(50 * time.Millisecond),
+	}
+	return Config{
+		Client: append(append(c.options(), quick...), more...), Topics: layout(), Instance: instance,
+		Engine: engine.Config{Window: 60_000, Grace: 30_000}, NewEngine: newLedger,
+		Every: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// A member is a running meter.
+type member struct {
+	*Meter
+	t      *testing.T
+	cancel context.CancelFunc
+	done   chan error
+	ended  sync.Once
+	err    error
+}
+
+func start(t *testing.T, cfg Config) *member {
+	t.Helper()
+	m, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &member{Meter: m, t: t, cancel: cancel, done: make(chan error, 1)}
+	go func() { r.done <- m.Run(ctx) }()
+	t.Cleanup(func() { r.end() })
+	return r
+}
+
+// end stops the member and waits for it.
+func (r *member) end() error {
+	r.ended.Do(func() {
+		r.cancel()
+		select {
+		case r.err = <-r.done:
+		case <-time.After(20 * time.Second):
+			r.t.Error("the meter does not stop")
+		}
+	})
+	return r.err
+}
+
+// stop ends the member gracefully: in less than 10 s, without error.
+func (r *member) stop() {
+	r.t.Helper()
+	began := time.Now()
+	if err := r.end(); err != nil {
+		r.t.Fatalf("stop: %v", err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		r.t.Fatalf("stop took %v", took)
+	}
+}
+
+// failed waits for the member to end by itself.
+func (r *member) failed() error {
+	r.t.Helper()
+	select {
+	case err := <-r.done:
+		r.ended.Do(func() { r.err = err })
+		return err
+	case <-time.After(20 * time.Second):
+		r.t.Fatal("the meter goes on")
+		return nil
+	}
+}
+
+// A cable is a network connection that can be cut: what a kill -9 looks like to
+// the broker.
+type cable struct {
+	mu    sync.Mutex
+	conns []net.Conn
+	cut   bool
+}
+
+var errCut = errors.New("the cable is cut")
+
+func (c *cable) option() kgo.Opt {
+	return kgo.Dialer(func(ctx context.Context, network, host string) (net.Conn, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.cut {
+			return nil, errCut
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, network, host)
+		if err == nil {
+			c.conns = append(c.conns, conn)
+		}
+		return conn, err
+	})
+}
+
+func (c *cable) pull() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = true
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
+}
+
+// await polls until ok, for what the broker tells nobody by itself.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out waiting for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// put produces a record and returns where it landed.
+func (c *cluster) put(rec *kgo.Record, err error) *kgo.Record {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	out, err := c.cl.ProduceSync(c.t.Context(), rec).First()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return out
+}
+
+// rows produces rows of a reference stream.
+func rows[T wire.Row](c *cluster, rows ...T) *kgo.Record {
+	c.t.Helper()
+	return c.put(wire.Encode("", rows))
+}
+
+// samples produces n samples of one GPU, a second apart.
+func (c *cluster) produce(b *schemas.Samples) *kgo.Record {
+	c.t.Helper()
+	return c.put(c.enc.Encode(b))
+}
+
+func samplesAt(node, gpu string, ts ...int64) *schemas.Samples {
+	b := &schemas.Samples{Node: node, Series: []schemas.Series{{GPU: gpu, Interval: 1000, MemoryTotal: schemas.Absent64}}}
+	for _, t := range ts {
+		b.Index, b.TS = append(b.Index, 0), append(b.TS, t)
+		b.Utilization, b.SMActive = append(b.Utilization, 500_000), append(b.SMActive, schemas.Absent32)
+		b.TensorActive, b.DRAMActive = append(b.TensorActive, schemas.Absent32), append(b.DRAMActive, schemas.Absent32)
+		b.MemoryUsed, b.Power = append(b.MemoryUsed, 1<<30), append(b.Power, schemas.Absent32)
+		b.Energy, b.Temperature = append(b.Energy, schemas.Absent64), append(b.Temperature, schemas.Absent16)
+	}
+	return b
+}
+
+// positions reads what the group has committed, by partition.
+func (c *cluster) positions() map[int32]state {
+	c.t.Helper()
+	all, err := c.adm.FetchOffsets(c.t.Context(), defaultGroup)
+	if err != nil {
+		return nil // the group does not exist yet
+	}
+	var owned []int32
+	for n := range int32(testPartitions) {
+		owned = append(owned, n)
+	}
+	states, err := statesOf(all, owned)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return states
+}
+
+// settled waits until every partition has committed the tick at this offset.
+func (c *cluster) settled(tick *kgo.Record) {
+	c.t.Helper()
+	await(c.t, fmt.Sprintf("tick %d on every partition", tick.Offset), func() bool {
+		states := c.positions()
+		for _, st := range states {
+			if st.position.Applied <= tick.Offset {
+				return false
+			}
+		}
+		return len(states) == testPartitions
+	})
+}
+
+// readAll reads the committed records of a topic.
+func (c *cluster) readAll(stream string) []*kgo.Record {
+	c.t.Helper()
+	topic := schemas.Prefix + stream
+	cl, err := kgo.NewClient(append(c.options(), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), kgo.FetchMaxWait(20*time.Millisecond))...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer cl.Close()
+	ends, err := kadm.NewClient(cl).ListCommittedOffsets(c.t.Context(), topic)
+	if err = errors.Join(err, ends.Error()); err != nil {
+		c.t.Fatal(err)
+	}
+	left := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			left[o.Partition] = o.Offset
+		}
+	})
+	var recs []*kgo.Record
+	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	defer cancel()
+	for len(left) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			c.t.Fatalf("reading %s: %v, left %v", topic, err, left)
+		}
+		fetches.EachRecord(func(rec *kgo.Record) {
+			if rec.Offset+1 >= left[rec.Partition] {
+				delete(left, rec.Partition)
+			}
+			if !rec.Attrs.IsControl() {
+				recs = append(recs, rec)
+			}
+		})
+	}
+	return recs
+}
+
+// published is the newest revision of every cell. It fails the test where a cell
+// was published twice alike, or in another partition than its node's.
+func (c *cluster) published() map[cellKey]cellValue {
+	c.t.Helper()
+	var dec wire.CostDecoder
+	cells := map[cellKey]cellValue{}
+	for _, rec := range c.readAll(schemas.StreamCost) {
+		var costs schemas.Costs
+		if err := dec.Decode(&costs, rec); err != nil {
+			c.t.Fatalf("%s: %v", placeOf(rec), err)
+		}
+		for k, v := range cellsOf(&costs) {
+			if cells[k] == v {
+				c.t.Errorf("%s: cell %v published twice as %v", placeOf(rec), k, v)
+			}
+			if !keyed(rec.Partition, testPartitions)(k.node) {
+				c.t.Errorf("%s: cell of node %s, which is another partition's", placeOf(rec), k.node)
+			}
+			cells[k] = v
+		}
+	}
+	return cells
+}
+
+// letters are the dead letters, each as "stream reason place × count".
+func (c *cluster) letters() []schemas.DeadLetter {
+	c.t.Helper()
+	var letters []schemas.DeadLetter
+	for _, rec := range c.readAll(schemas.StreamDeadLetters) {
+		var err error
+		if letters, err = wire.Decode(letters, rec); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	return letters
+}

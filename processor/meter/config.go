@@ -1,0 +1,137 @@
+package meter
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/gpumeter/gpumeter/processor/engine"
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/broker"
+)
+
+// An Engine is what the shell needs of engine.Engine: inputs are sets, Advance
+// publishes. Calls come from one goroutine.
+type Engine interface {
+	AddSamples(*schemas.Samples)
+	AddAllocation(*schemas.Allocation)
+	AddResource(*schemas.Resource)
+	AddPrice(*schemas.Price)
+	AddTag(*schemas.Tag)
+	Advance(horizon int64, final bool, out engine.Output)
+}
+
+// A Config says where a meter reads and writes, and by which rules.
+type Config struct {
+	Client   []kgo.Opt     // how to reach the brokers: broker.Config.Options
+	Topics   broker.Layout // how topics are made where they are missing; zero = the default
+	Group    string        // consumer group; default gpumeter-processor. One ledger, one group
+	Instance string        // names this process among those of the group; a successor of the same name ends what its predecessor left open
+
+	Engine    engine.Config                       // the rules; Owns, Reports and ReportPrices are set per partition
+	NewEngine func(engine.Config) (Engine, error) // default engine.New
+	Every     time.Duration                       // how long a turn gathers; default 250 ms. A transaction costs the broker 10 to 30 ms
+	Records   int                                 // records after which a turn gathers no more; default 1,000
+	Timeout   time.Duration                       // after which the broker aborts an open transaction; default 1 min. A replay that publishes all at once needs more
+	Tick      <-chan time.Time                    // the owner of partition 0 writes one tick for each value; nil = none, as in a replay
+
+	Meter metric.Meter // default: no metrics
+	Log   *slog.Logger // default slog.Default()
+}
+
+const (
+	defaultGroup   = "gpumeter-processor"
+	defaultEvery   = 250 * time.Millisecond
+	defaultRecords = 1000
+	defaultTimeout = time.Minute
+)
+
+// withDefaults fills what is zero.
+func (c Config) withDefaults() Config {
+	c.Group = cmp.Or(c.Group, defaultGroup)
+	c.Every = cmp.Or(c.Every, defaultEvery)
+	c.Records = cmp.Or(c.Records, defaultRecords)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.Topics = cmp.Or(c.Topics, broker.DefaultLayout())
+	if c.NewEngine == nil {
+		c.NewEngine = func(ec engine.Config) (Engine, error) { return engine.New(ec) }
+	}
+	if c.Meter == nil {
+		c.Meter = noop.Meter{}
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	switch {
+	case len(c.Client) == 0:
+		return errors.New("no client options: name the brokers")
+	case c.Instance == "":
+		return errors.New("instance: empty: two processes of one transactional id end each other's transactions, so each needs a name of its own")
+	case c.Every < time.Millisecond || c.Every > 10*time.Second:
+		return fmt.Errorf("transaction.every: %v is not from 1ms to 10s: it is the delay of every result", c.Every)
+	case c.Records < 1:
+		return fmt.Errorf("transaction.records: %d is less than 1", c.Records)
+	case c.Timeout < 10*time.Second || c.Timeout > 15*time.Minute:
+		return fmt.Errorf("transaction.timeout: %v is not from 10s to 15m: brokers refuse more, and less aborts transactions of a slow disk", c.Timeout)
+	}
+	return c.Topics.Validate()
+}
+
+// sessionTimeout is after what time without a heartbeat the group gives the
+// partitions of a dead member to others.
+const sessionTimeout = 10 * time.Second
+
+// rebalanceTimeout is how long the group waits for a member that is alive but
+// busy with one large transaction.
+const rebalanceTimeout = 5 * time.Minute
+
+// memberOptions are those of the client that consumes in the group and produces
+// in transactions.
+func (c Config) memberOptions() []kgo.Opt {
+	opts := append(broker.ConsumerOptions(), broker.ProducerOptions()...)
+	opts = append(opts,
+		kgo.ConsumerGroup(c.Group),
+		kgo.ConsumeTopics(schemas.Prefix+schemas.StreamSamples, schemas.Prefix+schemas.StreamProcesses),
+		// Range puts equal partition numbers of both topics on one member and
+		// spreads the heavy one evenly, which a sticky plan over both does not.
+		// It is eager: an engine survives a rebalance because its committed
+		// state is seen to be unchanged, not because it was never revoked.
+		kgo.Balancers(kgo.RangeBalancer()),
+		kgo.SessionTimeout(sessionTimeout),
+		kgo.HeartbeatInterval(sessionTimeout/10),
+		kgo.RebalanceTimeout(rebalanceTimeout),
+		// No rebalance between a poll and the end of its transaction: otherwise
+		// every rebalance under load aborts one, and all engines are made anew.
+		kgo.BlockRebalanceOnPoll(),
+		// Never committed: from the start. Out of range is checked before
+		// anything is read, and data loss while reading is an error.
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.KeepControlRecords(),
+		kgo.TransactionalID(c.Group+"-"+c.Instance),
+		kgo.TransactionTimeout(c.Timeout),
+		// Cells of an engine go to the partition of its samples.
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	)
+	return append(opts, c.Client...)
+}
+
+// plainOptions are those of the clients that read whole topics.
+func (c Config) plainOptions(more ...kgo.Opt) []kgo.Opt {
+	opts := append(broker.ConsumerOptions(), broker.ProducerOptions()...)
+	opts = append(opts,
+		kgo.KeepControlRecords(), // the offset after a marker counts as read
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+	)
+	return append(append(opts, c.Client...), more...)
+}

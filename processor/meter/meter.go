@@ -1,0 +1,188 @@
+package meter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/broker"
+)
+
+// A Meter is one member of the group. Several in one process do not know of each
+// other.
+type Meter struct {
+	cfg     Config
+	stats   *Stats
+	metrics metric.Registration
+
+	mu       sync.Mutex
+	progress map[int32]Progress
+	lag      map[int32]time.Duration
+}
+
+// Progress is how far an owned partition is, as committed.
+type Progress struct {
+	Partition int32
+	Samples   int64 // offset of the next samples record
+	Position
+}
+
+// New checks cfg. It opens nothing.
+func New(cfg Config) (*Meter, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("meter: %w", err)
+	}
+	m := &Meter{cfg: cfg, stats: newStats(), progress: make(map[int32]Progress), lag: make(map[int32]time.Duration)}
+	if err := m.instrument(cfg.Meter); err != nil {
+		return nil, fmt.Errorf("meter: %w", err)
+	}
+	return m, nil
+}
+
+// Progress lists the partitions that this meter owns and has recovered, in
+// order. A tick at offset t that names a horizon is published and committed for
+// a partition once its Applied is above t.
+func (m *Meter) Progress() []Progress {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]Progress, 0, len(m.progress))
+	for _, p := range m.progress {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b Progress) int { return int(a.Partition - b.Partition) })
+	return all
+}
+
+// Summary is what the meter has done since it started.
+func (m *Meter) Summary() Summary { return m.stats.summary() }
+
+// retryAfter is the pause before a session is made anew after an error that a
+// retry may cure.
+const retryAfter = time.Second
+
+// Run meters until ctx ends, then ends the open transaction, leaves the group
+// and returns nil: what was not committed is read again by the next owner. While
+// brokers are away it waits for them. Any other error ends it: what it names
+// needs a person. A meter runs once.
+func (m *Meter) Run(ctx context.Context) error {
+	defer m.metrics.Unregister() //nolint:errcheck // it cannot fail
+	for {
+		err := m.runOnce(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if broker.Classify(err) != broker.Retry {
+			return err
+		}
+		m.cfg.Log.Warn("starting over from what is committed", "error", err)
+		select {
+		case <-time.After(retryAfter):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// runOnce reads and meters until ctx ends or something fails.
+func (m *Meter) runOnce(ctx context.Context) error {
+	partitions, err := m.ensureTopics(ctx)
+	if err != nil {
+		return err
+	}
+	plain, err := kgo.NewClient(m.cfg.plainOptions()...)
+	if err != nil {
+		return fmt.Errorf("making the client of the reference topics: %w", err)
+	}
+	defer plain.Close()
+	adm := kadm.NewClient(plain)
+	starts, err := refStarts(ctx, adm)
+	if err != nil {
+		return err
+	}
+	plain.AddConsumePartitions(fromRefs(starts))
+	log := newRefLog(starts, m.stats)
+	owned := &assignment{}
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() error { return log.read(inner, plain) })
+	group.Go(func() error { return m.writeTicks(inner, plain, owned) })
+	group.Go(func() error {
+		s, err := m.newShell(partitions, log, owned, adm)
+		if err != nil {
+			return err
+		}
+		defer m.forget()
+		return s.run(inner)
+	})
+	return group.Wait()
+}
+
+// ensureTopics makes the topics that are missing, and finds the number of
+// partitions of samples. It has a client of its own: one that has seen a topic
+// missing believes so for a while.
+func (m *Meter) ensureTopics(ctx context.Context) (partitions int32, err error) {
+	cl, err := kgo.NewClient(m.cfg.Client...)
+	if err != nil {
+		return 0, fmt.Errorf("making a client: %w", err)
+	}
+	defer cl.Close()
+	return broker.Ensure(ctx, cl, m.cfg.Topics)
+}
+
+// refStarts lists where the reference topics start.
+func refStarts(ctx context.Context, adm *kadm.Client) (starts Refs, err error) {
+	var topics []string
+	for i := range refCount {
+		topics = append(topics, refTopic(i))
+	}
+	listed, err := adm.ListStartOffsets(ctx, topics...)
+	if err = errors.Join(err, listed.Error()); err != nil {
+		return starts, fmt.Errorf("listing where the reference topics start: %w", err)
+	}
+	for i := range refCount {
+		o, _ := listed.Lookup(refTopic(i), 0)
+		starts[i] = o.Offset
+	}
+	return starts, nil
+}
+
+func fromRefs(starts Refs) map[string]map[int32]kgo.Offset {
+	from := make(map[string]map[int32]kgo.Offset, refCount)
+	for i, offset := range starts {
+		from[refTopic(i)] = map[int32]kgo.Offset{0: kgo.NewOffset().At(offset)}
+	}
+	return from
+}
+
+// report shows the owned partitions to Progress and to the lag metric. now is
+// the broker's clock, 0 = not known.
+func (m *Meter) report(parts map[int32]*partition, now int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.progress)
+	clear(m.lag)
+	for n, p := range parts {
+		m.progress[n] = Progress{Partition: n, Samples: p.committed.offset, Position: p.committed.position}
+		if now != 0 && p.at.Horizon != 0 {
+			m.lag[n] = time.Duration(max(0, now-p.at.Horizon)) * time.Millisecond
+		}
+	}
+}
+
+// forget shows that nothing is owned any more.
+func (m *Meter) forget() { m.report(nil, 0) }
+
+func isContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func samplesTopic() string { return schemas.Prefix + schemas.StreamSamples }

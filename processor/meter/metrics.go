@@ -1,0 +1,69 @@
+package meter
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// instrument shows the stats as metrics. They are read when somebody scrapes;
+// the loop pays nothing for them.
+func (m *Meter) instrument(meter metric.Meter) (err error) {
+	var failed error
+	counter := func(name, unit, doc string) metric.Int64ObservableCounter {
+		c, err := meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(doc))
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("metric %s: %w", name, err)
+		}
+		return c
+	}
+	rows := counter("gpumeter.processor.rows", "{row}", "Rows read, by stream.")
+	cells := counter("gpumeter.processor.cells", "{cell}", "Cells published: a GPU's window with all its rows.")
+	costRows := counter("gpumeter.processor.cost_rows", "{row}", "Rows of the cells published.")
+	transactions := counter("gpumeter.processor.transactions", "{transaction}", "Transactions committed.")
+	aborts := counter("gpumeter.processor.aborts", "{transaction}", "Transactions aborted; each makes all engines anew.")
+	letters := counter("gpumeter.processor.dead_letters", "{row}", "Rows refused or reported, by reason.")
+	recoveries := counter("gpumeter.processor.recoveries", "{engine}", "Engines made anew from what was committed.")
+	recovery, err := meter.Float64ObservableCounter("gpumeter.processor.recovery_time", metric.WithUnit("s"),
+		metric.WithDescription("Time spent on making engines anew."))
+	if failed == nil && err != nil {
+		failed = fmt.Errorf("metric recovery_time: %w", err)
+	}
+	lag, err := meter.Float64ObservableGauge("gpumeter.processor.horizon_lag", metric.WithUnit("s"),
+		metric.WithDescription("Newest tick minus horizon of an owned partition, on the broker's clock."))
+	if failed == nil && err != nil {
+		failed = fmt.Errorf("metric horizon_lag: %w", err)
+	}
+	if failed != nil {
+		return failed
+	}
+	m.metrics, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s := m.stats.summary()
+		for stream, n := range s.Rows {
+			o.ObserveInt64(rows, n, metric.WithAttributes(attribute.String("stream", stream)))
+		}
+		for reason, n := range s.DeadLetters {
+			o.ObserveInt64(letters, n, metric.WithAttributes(attribute.String("reason", reason)))
+		}
+		o.ObserveInt64(cells, s.Cells)
+		o.ObserveInt64(costRows, s.CostRows)
+		o.ObserveInt64(transactions, s.Transactions)
+		o.ObserveInt64(aborts, s.Aborts)
+		o.ObserveInt64(recoveries, s.Recoveries)
+		o.ObserveFloat64(recovery, s.RecoveryTime.Seconds())
+		m.observeLag(o, lag)
+		return nil
+	}, rows, cells, costRows, transactions, aborts, letters, recoveries, recovery, lag)
+	return err
+}
+
+func (m *Meter) observeLag(o metric.Observer, lag metric.Float64Observable) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for partition, d := range m.lag {
+		o.ObserveFloat64(lag, d.Seconds(), metric.WithAttributes(attribute.String("partition", strconv.Itoa(int(partition)))))
+	}
+}

@@ -1,0 +1,132 @@
+package meter
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/wire"
+)
+
+// A record stays below Kafka's default of 1 MB for a fetch, so that a reader
+// never has to make room for one; broker.MaxRecordBytes is what a single cell,
+// which is never cut, may take.
+const (
+	maxValue       = 900 << 10 // bytes of an encoded value
+	maxLetterBytes = 512 << 10 // payload bytes of the letters in one record
+	maxLetterRows  = 500
+)
+
+// An outbox is what a turn writes: the engine's output, and dead letters. It
+// begins the transaction at the first record, so that a turn without output
+// costs the broker nothing.
+type outbox struct {
+	session *kgo.GroupTransactSession
+	cells   wire.CostEncoder
+
+	send      func(*kgo.Record) // produces into the open transaction
+	promise   *kgo.FirstErrPromise
+	partition int32 // of cost, where cells go now
+	open      bool
+	letters   []schemas.DeadLetter
+	tally     tally
+	err       error // the first error; what comes after it is dropped, the turn aborts
+}
+
+// reset makes the outbox ready for a turn. The records of the turn are produced
+// under ctx.
+func (o *outbox) reset(ctx context.Context) {
+	o.open, o.err, o.letters = false, nil, o.letters[:0]
+	o.tally = tally{letters: make(map[string]int64)}
+	o.promise = kgo.AbortingFirstErrPromise(o.session.Client())
+	o.send = func(rec *kgo.Record) { o.session.Produce(ctx, rec, o.promise.Promise()) }
+}
+
+// produced waits for the records of the turn to be acknowledged.
+func (o *outbox) produced() error {
+	if err := o.promise.Err(); err != nil {
+		o.err = fmt.Errorf("writing cells and dead letters: %w", err)
+	}
+	return o.err
+}
+
+func (o *outbox) empty() bool { return !o.open && len(o.letters) == 0 }
+
+// begin opens the transaction if it is not open.
+func (o *outbox) begin() error {
+	if o.open {
+		return nil
+	}
+	if err := o.session.Begin(); err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	o.open = true
+	return nil
+}
+
+// Costs writes whole cells to the partition of cost.
+func (o *outbox) Costs(c *schemas.Costs) {
+	if o.err != nil || c.Len() == 0 {
+		return
+	}
+	rec, err := o.cells.Encode(c)
+	if err != nil {
+		o.err = fmt.Errorf("encoding %d cost rows: %w", c.Len(), err)
+		return
+	}
+	if len(rec.Value) > maxValue {
+		if left, right, ok := splitCells(c); ok {
+			o.Costs(left)
+			o.Costs(right)
+			return
+		}
+	}
+	if o.err = o.begin(); o.err != nil {
+		return
+	}
+	rec.Key, rec.Partition = nodeOf(c), o.partition
+	o.send(rec)
+	o.tally.cells += countCells(c)
+	o.tally.costRows += int64(c.Len())
+}
+
+// nodeOf is the node that all rows name, nil if they name several.
+func nodeOf(c *schemas.Costs) []byte {
+	for _, i := range c.Node.Index {
+		if i != c.Node.Index[0] {
+			return nil
+		}
+	}
+	return []byte(c.Node.Dict[c.Node.Index[0]])
+}
+
+// Report keeps a dead letter for the end of the turn.
+func (o *outbox) Report(l schemas.DeadLetter) {
+	l.Count = max(l.Count, 1)
+	o.letters = append(o.letters, l)
+	o.tally.letters[l.Reason] += l.Count
+}
+
+// flushLetters writes the letters of the turn, some hundred to a record.
+func (o *outbox) flushLetters() {
+	for rest := o.letters; len(rest) > 0 && o.err == nil; {
+		n, size := 0, 0
+		for n < len(rest) && n < maxLetterRows && (n == 0 || size+len(rest[n].Payload) <= maxLetterBytes) {
+			size += len(rest[n].Payload)
+			n++
+		}
+		rec, err := wire.Encode("", rest[:n])
+		if err != nil {
+			o.err = fmt.Errorf("encoding %d dead letters: %w", n, err)
+			return
+		}
+		if o.err = o.begin(); o.err != nil {
+			return
+		}
+		rec.Partition = 0
+		o.send(rec)
+		rest = rest[n:]
+	}
+}

@@ -1,0 +1,116 @@
+package meter
+
+import (
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/wire"
+)
+
+// A state is what the group has committed for one samples partition. The zero
+// offset is an offset; a partition without commit has offset -1.
+type state struct {
+	offset   int64 // of the next samples record
+	known    bool  // the metadata held a position
+	position Position
+}
+
+// A partition is an owned partition of samples with its engine.
+type partition struct {
+	number    int32
+	engine    Engine
+	committed state
+	at        Position      // what the engine reflects, beside the samples below next
+	next      int64         // offset of the next samples record
+	time      int64         // append time of the last one, Unix ms
+	fed       [refCount]int // entries of the reference log that the engine has
+	refTimes  [refCount]int64
+	dirty     bool // inputs came since the last Advance
+}
+
+// state is what a commit of p writes.
+func (p *partition) state() state { return state{offset: p.next, known: true, position: p.at} }
+
+// changed reports whether there is something to commit for p.
+func (p *partition) changed() bool { return p.committed != p.state() }
+
+func (p *partition) reader() *reader {
+	return &reader{partition: p.number, next: p.next, time: p.time, refs: p.at.Refs, refTimes: p.refTimes}
+}
+
+// feed gives the engine what the log has and it has not. Of a record that
+// concerns nobody in particular, partition 0 reports what is wrong with it.
+func (p *partition) feed(v *view, report func(schemas.DeadLetter)) {
+	for i := range v.topics {
+		t := &v.topics[i]
+		for k := range t.entries[p.fed[i]:] {
+			e := &t.entries[p.fed[i]+k]
+			p.addRows(e.rows)
+			if p.number != 0 {
+				continue
+			}
+			for _, l := range e.letters {
+				report(l)
+			}
+		}
+		p.fed[i], p.at.Refs[i], p.refTimes[i] = len(t.entries), t.next, t.time
+	}
+}
+
+// feedBelow gives a fresh engine the events below refs. What is wrong with them
+// has been reported.
+func (p *partition) feedBelow(v *view, refs Refs) {
+	for i := range v.topics {
+		entries := v.topics[i].entries
+		for p.fed[i] < len(entries) && entries[p.fed[i]].offset < refs[i] {
+			p.addRows(entries[p.fed[i]].rows)
+			p.fed[i]++
+		}
+	}
+}
+
+func (p *partition) addRows(rows any) {
+	switch rows := rows.(type) {
+	case []schemas.Allocation:
+		each(rows, p.engine.AddAllocation)
+	case []schemas.Resource:
+		each(rows, p.engine.AddResource)
+	case []schemas.Price:
+		each(rows, p.engine.AddPrice)
+	case []schemas.Tag:
+		each(rows, p.engine.AddTag)
+	default:
+		return
+	}
+	p.dirty = true
+}
+
+func each[T any](rows []T, add func(*T)) {
+	for i := range rows {
+		add(&rows[i])
+	}
+}
+
+// take feeds one record of the partition's samples. It returns how many rows it
+// had, and what is to be said about it, if anything.
+func (p *partition) take(rec *kgo.Record, d *wire.SampleDecoder, batch *schemas.Samples) (rows int64, letter *schemas.DeadLetter) {
+	appended := rec.Timestamp.UnixMilli()
+	p.next, p.time = rec.Offset+1, max(p.time, appended)
+	if rec.Attrs.IsControl() {
+		return 0, nil
+	}
+	if err := d.Decode(batch, rec); err != nil {
+		l := corrupt(rec, err)
+		return 0, &l
+	}
+	rows = int64(batch.Len())
+	if refused, first := cutSamples(batch, appended); refused > 0 {
+		l := badTime(rec, refused, first)
+		letter = &l
+	}
+	if batch.Len() > 0 {
+		p.engine.AddSamples(batch)
+		p.dirty = true
+	}
+	return rows, letter
+}

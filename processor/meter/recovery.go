@@ -1,0 +1,287 @@
+package meter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// adopt makes parts what the group has assigned. Engines whose committed state
+// is unchanged are kept, the others are recovered.
+//
+// What was polled since the last turn is dropped: ending an empty transaction
+// rewinds the client to what is committed, and makes the session forget a
+// revocation that would abort the next, full one. Recovery may take long and
+// lets the group rebalance meanwhile; the next turn sees whether it did. Between
+// a revocation and the assignment that follows, engines are parked.
+func (s *shell) adopt(ctx context.Context) error {
+	if err := s.session.Begin(); err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	if _, err := s.session.End(ctx, kgo.TryAbort); err != nil {
+		return fmt.Errorf("rewinding to what is committed: %w", err)
+	}
+	s.session.AllowRebalance()
+	now := s.owned.now()
+	maps.Copy(s.parked, s.parts)
+	clear(s.parts)
+	if now.held {
+		parts, err := s.settle(ctx, now.samples)
+		if err != nil {
+			return err
+		}
+		s.parts = parts
+		clear(s.parked)
+	}
+	s.adopted = now.changes
+	s.report(s.parts, s.clock.pulse.time)
+	return nil
+}
+
+// settle finds or makes an engine for each owned partition.
+func (s *shell) settle(ctx context.Context, owned []int32) (map[int32]*partition, error) {
+	parts := make(map[int32]*partition, len(owned))
+	if len(owned) == 0 {
+		return parts, nil
+	}
+	states, err := s.committed(ctx, owned)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []*partition
+	for _, n := range owned {
+		if p := s.parked[n]; p != nil && p.committed == states[n] {
+			parts[n] = p
+			continue
+		}
+		p, err := s.newPartition(n, states[n])
+		if err != nil {
+			return nil, err
+		}
+		parts[n] = p
+		fresh = append(fresh, p)
+	}
+	if len(fresh) == 0 {
+		return parts, nil
+	}
+	return parts, s.recover(ctx, fresh)
+}
+
+func (s *shell) newPartition(n int32, committed state) (*partition, error) {
+	cfg := s.cfg.Engine
+	mine := keyed(n, s.partitions)
+	cfg.Owns, cfg.Reports, cfg.ReportPrices = mine, mine, n == 0
+	e, err := s.cfg.NewEngine(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making the engine of partition %d: %w", n, err)
+	}
+	return &partition{number: n, engine: e, committed: committed, at: committed.position, next: committed.offset}, nil
+}
+
+// keyed tells which keys a producer sends to partition n of partitions. It asks
+// the producer's own partitioner.
+func keyed(n, partitions int32) func(string) bool {
+	by := kgo.StickyKeyPartitioner(nil).ForTopic(samplesTopic())
+	return func(key string) bool {
+		return by.Partition(&kgo.Record{Key: []byte(key)}, int(partitions)) == int(n)
+	}
+}
+
+// committed fetches what the group has committed for the owned partitions. A
+// transaction that is still open on the broker, of a member that died, is waited
+// for: it may yet be committed.
+func (s *shell) committed(ctx context.Context, owned []int32) (map[int32]state, error) {
+	for {
+		all, err := s.adm.FetchOffsets(kadm.RequireStable(ctx), s.cfg.Group)
+		if err == nil {
+			err = all.Error()
+		}
+		if err == nil {
+			return statesOf(all, owned)
+		}
+		if !errors.Is(err, kerr.UnstableOffsetCommit) {
+			return nil, fmt.Errorf("fetching what group %s has committed: %w", s.cfg.Group, err)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func statesOf(all kadm.OffsetResponses, owned []int32) (map[int32]state, error) {
+	states := make(map[int32]state, len(owned))
+	for _, n := range owned {
+		o, ok := all.Lookup(samplesTopic(), n)
+		if !ok || o.At < 0 {
+			states[n] = state{offset: -1}
+			continue
+		}
+		st := state{offset: o.At, known: o.Metadata != ""}
+		if st.known {
+			var err error
+			if st.position, err = ParsePosition(o.Metadata); err != nil {
+				return nil, fmt.Errorf("%s partition %d: %w", samplesTopic(), n, err)
+			}
+		}
+		states[n] = st
+	}
+	return states, nil
+}
+
+// recover brings fresh engines to what is committed: the reference events below
+// the position, the samples below the offset, and the horizon, without
+// publishing. Then every cell that they hold has been published.
+func (s *shell) recover(ctx context.Context, fresh []*partition) error {
+	began := time.Now()
+	from, err := s.placeAll(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	for _, p := range fresh {
+		if err := s.log.wait(ctx, p.at.Refs); err != nil {
+			return err
+		}
+		v := s.log.view()
+		p.feedBelow(&v, p.at.Refs)
+	}
+	if err := s.reread(ctx, fresh, from); err != nil {
+		return err
+	}
+	for _, p := range fresh {
+		if p.at.Horizon != 0 {
+			p.engine.Advance(p.at.Horizon, p.at.Final, nil)
+		}
+		p.dirty = !p.committed.known
+	}
+	took := time.Since(began)
+	s.stats.recovered(len(fresh), took)
+	s.cfg.Log.Info("recovered", "partitions", len(fresh), "seconds", took.Seconds())
+	return nil
+}
+
+// placeAll checks that the committed offsets lie in the logs as they are, and
+// says from where the samples of each partition are read again.
+func (s *shell) placeAll(ctx context.Context, fresh []*partition) (from map[int32]int64, err error) {
+	starts, err := s.adm.ListStartOffsets(ctx, samplesTopic())
+	if err = errors.Join(err, starts.Error()); err != nil {
+		return nil, fmt.Errorf("listing where %s starts: %w", samplesTopic(), err)
+	}
+	ends, refs, err := s.ends(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from = make(map[int32]int64, len(fresh))
+	for _, p := range fresh {
+		start, _ := starts.Lookup(samplesTopic(), p.number)
+		from[p.number] = start.Offset
+		if p.next < 0 {
+			p.next = start.Offset
+		}
+		if err := s.checkPlace(p, start.Offset, ends[p.number], refs); err != nil {
+			return nil, err
+		}
+	}
+	return from, nil
+}
+
+// checkPlace refuses offsets that the logs do not have: going on from anywhere
+// else would lose or double money silently.
+func (s *shell) checkPlace(p *partition, start, end int64, refs Refs) error {
+	const mend = "to start the ledger anew from what the topics hold, stop all processors and delete the group: kafka-consumer-groups.sh --bootstrap-server BROKER --delete --group "
+	switch {
+	case p.next > end:
+		return fmt.Errorf("%s partition %d ends at offset %d, but group %s has committed %d: the topic was recreated or lost its tail; %s",
+			samplesTopic(), p.number, end, s.cfg.Group, p.next, mend+s.cfg.Group)
+	case p.next < start:
+		return fmt.Errorf("%s partition %d starts at offset %d, but group %s has read to %d only: what lies between has expired unread; %s",
+			samplesTopic(), p.number, start, s.cfg.Group, p.next, mend+s.cfg.Group)
+	}
+	for i, next := range p.at.Refs {
+		if next > refs[i] {
+			return fmt.Errorf("%s ends at offset %d, but group %s has read %d for partition %d: the topic was recreated or lost its tail; %s",
+				refTopic(i), refs[i], s.cfg.Group, next, p.number, mend+s.cfg.Group)
+		}
+	}
+	return nil
+}
+
+// ends lists where the partitions of samples and the reference topics end, as a
+// reader of committed records sees it.
+func (s *shell) ends(ctx context.Context) ([]int64, Refs, error) {
+	topics := []string{samplesTopic()}
+	for i := range refCount {
+		topics = append(topics, refTopic(i))
+	}
+	var refs Refs
+	listed, err := s.adm.ListCommittedOffsets(ctx, topics...)
+	if err = errors.Join(err, listed.Error()); err != nil {
+		return nil, refs, fmt.Errorf("listing where the inputs end: %w", err)
+	}
+	samples := make([]int64, s.partitions)
+	for n := range samples {
+		o, _ := listed.Lookup(samplesTopic(), int32(n))
+		samples[n] = o.Offset
+	}
+	for i := range refs {
+		o, _ := listed.Lookup(refTopic(i), 0)
+		refs[i] = o.Offset
+	}
+	return samples, refs, nil
+}
+
+// reread feeds the samples below each partition's committed offset again.
+func (s *shell) reread(ctx context.Context, fresh []*partition, from map[int32]int64) error {
+	offsets := make(map[int32]kgo.Offset)
+	waiting := make(map[int32]*partition)
+	for _, p := range fresh {
+		if start := from[p.number]; start < p.committed.offset {
+			offsets[p.number], waiting[p.number] = kgo.NewOffset().At(start), p
+		}
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	cl, err := kgo.NewClient(s.cfg.plainOptions(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{samplesTopic(): offsets}))...)
+	if err != nil {
+		return fmt.Errorf("making the client that reads samples again: %w", err)
+	}
+	defer cl.Close()
+	for len(waiting) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := fetchError(fetches); err != nil {
+			return err
+		}
+		fetches.EachRecord(func(rec *kgo.Record) {
+			if p := waiting[rec.Partition]; p != nil && s.again(p, rec) {
+				delete(waiting, rec.Partition)
+				cl.PauseFetchPartitions(map[string][]int32{samplesTopic(): {rec.Partition}})
+			}
+		})
+	}
+	return nil
+}
+
+// again feeds one old record, and reports whether it was the last below the
+// committed offset. What is wrong with it has been said, and its rows have been
+// counted.
+func (s *shell) again(p *partition, rec *kgo.Record) (complete bool) {
+	if rec.Offset < p.committed.offset {
+		p.take(rec, &s.decoder, &s.samples)
+	}
+	if rec.Offset+1 < p.committed.offset {
+		return false
+	}
+	p.next = p.committed.offset
+	return true
+}

@@ -1,0 +1,337 @@
+package meter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/wire"
+)
+
+// A shell is one session of a meter: the loop, and what it owns.
+type shell struct {
+	*Meter
+	partitions int32 // of samples
+	log        *refLog
+	owned      *assignment
+	adopted    int // changes of the assignment that parts reflect
+	adm        *kadm.Client
+	session    *kgo.GroupTransactSession
+	out        outbox
+	clock      clock
+	parts      map[int32]*partition
+	parked     map[int32]*partition // engines between two assignments
+
+	polled    int // records of this turn
+	decoder   wire.SampleDecoder
+	samples   schemas.Samples
+	processes []schemas.Process
+}
+
+// stopWithin is what a stop leaves for the open transaction to end.
+const stopWithin = 5 * time.Second
+
+// leaveWithin is what a stop leaves for saying goodbye to the group. Without
+// goodbye the partitions wait for the session timeout.
+const leaveWithin = 2 * time.Second
+
+// endPatience is how long the end of a transaction may take before rebalances
+// are let in. A group that has forgotten this member can only say so in a
+// callback, and End waits for it.
+const endPatience = 3 * time.Second
+
+func (m *Meter) newShell(partitions int32, log *refLog, owned *assignment, adm *kadm.Client) (*shell, error) {
+	session, err := kgo.NewGroupTransactSession(append(owned.options(), m.cfg.memberOptions()...)...)
+	if err != nil {
+		return nil, fmt.Errorf("making the client of group %s: %w", m.cfg.Group, err)
+	}
+	s := &shell{Meter: m, partitions: partitions, log: log, owned: owned, adm: adm, session: session,
+		parts: make(map[int32]*partition), parked: make(map[int32]*partition),
+	}
+	s.out.session = session
+	s.clock.pulse.offset = -1
+	return s, nil
+}
+
+// run takes turns until ctx ends or a turn fails.
+func (s *shell) run(ctx context.Context) error {
+	defer s.leave(ctx)
+	work, stop := outlive(ctx, stopWithin)
+	defer stop()
+	for ctx.Err() == nil {
+		err := s.turn(ctx, work)
+		if err != nil && (ctx.Err() == nil || !isContext(err)) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shell) leave(ctx context.Context) {
+	goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+	defer cancel()
+	s.session.AllowRebalance()
+	if err := s.session.Client().LeaveGroupContext(goodbye); err != nil {
+		s.cfg.Log.Warn("left the group without goodbye", "group", s.cfg.Group, "error", err)
+	}
+	s.session.CloseAllowingRebalance()
+}
+
+// outlive is a context that ends some time after ctx does: a transaction that is
+// canceled in the middle leaves the client in no state at all.
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return work, func() {
+		stop()
+		cancel()
+	}
+}
+
+// turn is one round of the loop: at most one transaction. New work starts under
+// ctx; what has begun is finished under work.
+func (s *shell) turn(ctx, work context.Context) error {
+	defer s.session.AllowRebalance()
+	if s.stale() {
+		return s.adopt(ctx)
+	}
+	s.out.reset(work)
+	if err := s.mark(work); err != nil {
+		return err
+	}
+	ready, err := s.gather(ctx)
+	if err != nil {
+		return err
+	}
+	if !ready {
+		return s.adopt(ctx)
+	}
+	s.advance()
+	return s.commit(work)
+}
+
+// stale reports whether the group has changed its mind since parts was made.
+func (s *shell) stale() bool {
+	return s.owned.now().changes != s.adopted
+}
+
+// gather polls for the time of a turn, or until it has enough, and feeds what it
+// polls. From the first poll that returns to the end of the turn no rebalance
+// happens; ready is false when one had happened before, and nothing is fed then.
+func (s *shell) gather(ctx context.Context) (ready bool, err error) {
+	turn, cancel := context.WithTimeout(ctx, s.cfg.Every)
+	defer cancel()
+	for s.polled = 0; s.polled < s.cfg.Records && turn.Err() == nil; {
+		fetches := s.session.PollRecords(turn, s.cfg.Records-s.polled)
+		if s.stale() {
+			return false, nil
+		}
+		if err := fetchError(fetches); err != nil {
+			return false, err
+		}
+		for it := fetches.RecordIter(); !it.Done(); s.polled++ {
+			if err := s.take(it.Next()); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// take feeds one record of samples or processes.
+func (s *shell) take(rec *kgo.Record) error {
+	if rec.Topic != samplesTopic() {
+		s.takeProcesses(rec)
+		return nil
+	}
+	p := s.parts[rec.Partition]
+	if p == nil {
+		return fmt.Errorf("%s was polled but is not assigned: the group's assignment and this member's disagree", placeOf(rec))
+	}
+	rows, letter := p.take(rec, &s.decoder, &s.samples)
+	s.stats.rows(rec.Topic).Add(rows)
+	if letter != nil {
+		s.out.Report(*letter)
+	}
+	return nil
+}
+
+// takeProcesses checks a record of processes. No rule of the ledger reads them.
+func (s *shell) takeProcesses(rec *kgo.Record) {
+	if rec.Attrs.IsControl() {
+		return
+	}
+	rows, err := wire.Decode(s.processes[:0], rec)
+	if err != nil {
+		s.out.Report(corrupt(rec, err))
+		return
+	}
+	s.processes = rows
+	s.stats.rows(rec.Topic).Add(int64(len(rows)))
+	_, refused, first := cutRows(rows, rec.Timestamp.UnixMilli(), func(p *schemas.Process) int64 { return p.TS })
+	if refused > 0 {
+		s.out.Report(badTime(rec, refused, first))
+	}
+}
+
+// mark lists where the inputs end when there are new ticks, one request a
+// second.
+func (s *shell) mark(ctx context.Context) error {
+	v := s.log.view()
+	if len(s.parts) == 0 || !s.clock.news(&v) {
+		return nil
+	}
+	samples, refs, err := s.ends(ctx)
+	if err != nil {
+		if broker.Classify(err) == broker.Retry {
+			return nil // the next turn asks again
+		}
+		return err
+	}
+	s.clock.mark(&v, samples, refs)
+	return nil
+}
+
+// advance feeds the engines what is new in the reference log and moves them to
+// where the clock lets them go.
+func (s *shell) advance() {
+	v := s.log.view()
+	for _, n := range slices.Sorted(maps.Keys(s.parts)) {
+		p := s.parts[n]
+		p.feed(&v, s.out.Report)
+		before := p.at
+		s.clock.advance(&p.at, p.reader())
+		moved := p.at.Horizon != before.Horizon || p.at.Final != before.Final
+		if p.at.Horizon == 0 || !moved && !p.dirty {
+			continue
+		}
+		s.out.partition = n
+		p.engine.Advance(p.at.Horizon, p.at.Final, &s.out)
+		p.dirty = false
+	}
+	s.out.flushLetters()
+}
+
+// due reports whether the turn has anything to commit. A horizon that moved
+// without changing a cell is not worth a transaction, unless a tick named it:
+// somebody waits for that.
+func (s *shell) due() bool {
+	if s.polled > 0 || !s.out.empty() {
+		return true
+	}
+	for _, p := range s.parts {
+		if p.at.Applied != p.committed.position.Applied {
+			return true
+		}
+	}
+	return false
+}
+
+// commit ends the turn's transaction. After an abort the engines hold what was
+// not committed: all are made anew in the next turn.
+func (s *shell) commit(ctx context.Context) error {
+	if !s.due() {
+		s.report(s.parts, s.clock.pulse.time)
+		return nil
+	}
+	if s.out.err == nil {
+		s.out.err = s.out.begin()
+	}
+	wanted := s.out.err == nil && s.out.produced() == nil
+	committed, err := s.end(ctx, wanted)
+	switch {
+	case s.out.err != nil || err != nil:
+		return errors.Join(s.out.err, err)
+	case !committed:
+		s.stats.aborts.Add(1)
+		s.cfg.Log.Info("transaction aborted; making the engines anew", "group", s.cfg.Group)
+		s.drop()
+		return nil
+	}
+	for _, p := range s.parts {
+		if p.changed() {
+			p.committed = p.state()
+		}
+	}
+	s.stats.committed(&s.out.tally)
+	s.report(s.parts, s.clock.pulse.time)
+	return nil
+}
+
+// drop forgets all engines, so that the next turn makes them anew.
+func (s *shell) drop() {
+	clear(s.parts)
+	clear(s.parked)
+	s.adopted = -1
+	s.forget()
+}
+
+// end ends the transaction, if one is open, with the offsets and positions of
+// the turn.
+func (s *shell) end(ctx context.Context, wanted bool) (committed bool, err error) {
+	let := time.AfterFunc(endPatience, s.session.AllowRebalance)
+	defer let.Stop()
+	committed, err = s.session.End(kgo.PreTxnCommitFnContext(ctx, s.annotate), kgo.TransactionEndTry(wanted))
+	if err != nil {
+		return false, fmt.Errorf("ending a transaction of %s-%s: %w", s.cfg.Group, s.cfg.Instance, err)
+	}
+	return committed, nil
+}
+
+// annotate writes the positions beside the offsets that the client is about to
+// commit, and adds the partitions of which no sample was read but whose position
+// has moved.
+func (s *shell) annotate(req *kmsg.TxnOffsetCommitRequest) error {
+	none := ""
+	done := make(map[int32]bool, len(s.parts))
+	for t := range req.Topics {
+		topic := &req.Topics[t]
+		for i := range topic.Partitions {
+			rp := &topic.Partitions[i]
+			rp.Metadata = &none
+			if topic.Topic != samplesTopic() {
+				continue
+			}
+			p := s.parts[rp.Partition]
+			if p == nil || p.next != rp.Offset {
+				return fmt.Errorf("offset %d of %s partition %d is about to be committed, which the engine has not reached", rp.Offset, topic.Topic, rp.Partition)
+			}
+			rp.Metadata = kmsg.StringPtr(p.at.String())
+			done[rp.Partition] = true
+		}
+	}
+	more := kmsg.NewTxnOffsetCommitRequestTopic()
+	more.Topic = samplesTopic()
+	for n, p := range s.parts {
+		if done[n] || !p.changed() {
+			continue
+		}
+		rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+		rp.Partition, rp.Offset, rp.Metadata = n, p.next, kmsg.StringPtr(p.at.String())
+		more.Partitions = append(more.Partitions, rp)
+	}
+	if len(more.Partitions) > 0 {
+		req.Topics = appendTopic(req.Topics, more)
+	}
+	return nil
+}
+
+// appendTopic adds the partitions of more to their topic.
+func appendTopic(topics []kmsg.TxnOffsetCommitRequestTopic, more kmsg.TxnOffsetCommitRequestTopic) []kmsg.TxnOffsetCommitRequestTopic {
+	for i := range topics {
+		if topics[i].Topic == more.Topic {
+			topics[i].Partitions = append(topics[i].Partitions, more.Partitions...)
+			return topics
+		}
+	}
+	return append(topics, more)
+}
