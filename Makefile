@@ -1,0 +1,49 @@
+# Needs Go, make, gcc, and npm (once, for the embedded ClickHouse engine).
+MODULES  := schemas collector processor sink deploy benchmarks
+BINARIES := gpumeter gpumeter-collector gpumeter-processor gpumeter-sink
+PACKAGES := $(MODULES:%=./%/...)
+# Pure and small packages, which the race detector can afford.
+RACE     := ./schemas/... ./collector/... ./processor/...
+FUZZTIME ?= 10s
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+export CGO_ENABLED ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint bench fuzz generate tidy clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the binaries, into bin/
+	@mkdir -p bin
+	go build -o bin/ ./deploy/cmd/... ./collector/cmd/... ./processor/cmd/... ./sink/cmd/...
+
+test: ## every test
+	go test -timeout 40m $(PACKAGES)
+
+race: ## the unit tests under the race detector
+	go test -race -short -timeout 40m $(RACE)
+
+lint: ## vet and golangci-lint, every module
+	go vet $(PACKAGES)
+	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(GOLANGCI) run --config ../.golangci.yml ./...) || exit 1; done
+
+bench: ## throughput, bytes per row, and what they are measured beside
+	go run ./benchmarks/bytes
+	go run ./benchmarks/engine
+	go run ./benchmarks/sink
+
+fuzz: ## each fuzz target for FUZZTIME
+	@for pkg in $$(go list $(PACKAGES)); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; done
+
+generate: ## docs and golden files that follow from the declarations
+	go generate $(PACKAGES)
+
+tidy: ## go.mod and go.sum of every module
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy) || exit 1; done
+
+clean: ## what make made
+	rm -rf bin
