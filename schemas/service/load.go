@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -28,8 +29,8 @@ type setting struct {
 // Load fills cfg, a pointer to a struct that holds the defaults. The file
 // overrides the defaults, the environment the file, Set the environment. A key
 // that cfg does not have is an error that names the key, its place and the
-// nearest key there is. The method Validate() error of cfg has the last word, or
-// where cfg has none those of its fields.
+// nearest key there is. The methods Validate() error of cfg and of what it embeds
+// have the last word.
 func Load(cfg any, from Sources) error {
 	keys := Keys(cfg)
 	known := make(map[string]Key, len(keys))
@@ -65,22 +66,46 @@ func Load(cfg any, from Sources) error {
 	return nil
 }
 
-// validate asks v, or where v has no opinion each of its fields: a struct that
-// embeds two configurations has the method of neither.
+// validate asks v. A struct that embeds configurations has the method of one of
+// them, or of none, unless it has its own: then its fields are asked as well,
+// and what two of them say is said once.
 func validate(v reflect.Value) error {
-	if judge, ok := v.Interface().(interface{ Validate() error }); ok {
-		return judge.Validate()
+	var all []error
+	collect(v, &all)
+	said := make(map[string]bool, len(all))
+	all = slices.DeleteFunc(all, func(err error) bool {
+		twice := said[err.Error()]
+		said[err.Error()] = true
+		return twice
+	})
+	return errors.Join(all...)
+}
+
+func collect(v reflect.Value, all *[]error) {
+	judge, judged := v.Interface().(interface{ Validate() error })
+	if judged {
+		flatten(judge.Validate(), all)
 	}
 	if v.Kind() != reflect.Struct {
-		return nil
+		return
 	}
-	var errs []error
+	embeds := slices.ContainsFunc(reflect.VisibleFields(v.Type()), func(f reflect.StructField) bool { return f.Anonymous })
 	for i := range v.NumField() {
-		if tag, ok := v.Type().Field(i).Tag.Lookup("koanf"); ok && tag != "-" {
-			errs = append(errs, validate(v.Field(i)))
+		if tag, ok := v.Type().Field(i).Tag.Lookup("koanf"); ok && tag != "-" && (embeds || !judged) {
+			collect(v.Field(i), all)
 		}
 	}
-	return errors.Join(errs...)
+}
+
+// flatten takes joined errors apart.
+func flatten(err error, all *[]error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			flatten(e, all)
+		}
+	} else if err != nil {
+		*all = append(*all, err)
+	}
 }
 
 // read gathers the settings, the weakest first.
