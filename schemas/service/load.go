@@ -3,6 +3,7 @@ package service
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"reflect"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 // Sources say where settings come from, beside the defaults.
 type Sources struct {
+	Base string   // YAML file that need not exist and is weaker than all others, "" = none
 	File string   // YAML file, "" = none
 	Env  []string // KEY=value, as os.Environ gives them; other variables are ignored
 	Set  []string // key=value in order; the last one of a key wins
@@ -110,16 +112,15 @@ func flatten(err error, all *[]error) {
 
 // read gathers the settings, the weakest first.
 func (from Sources) read(keys []Key) ([]setting, error) {
-	var all []setting
-	if from.File != "" {
-		text, err := os.ReadFile(from.File)
-		if err != nil {
-			return nil, fmt.Errorf("--config: %w", err)
-		}
-		if all, err = parseYAML(from.File, text); err != nil {
-			return nil, err
-		}
+	all, err := readFile(from.Base)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
+	given, err := readFile(from.File)
+	if err != nil {
+		return nil, fmt.Errorf("--config: %w", err)
+	}
+	all = append(all, given...)
 	env := make(map[string]string, len(from.Env))
 	for _, variable := range from.Env {
 		name, value, _ := strings.Cut(variable, "=")
@@ -140,6 +141,17 @@ func (from Sources) read(keys []Key) ([]setting, error) {
 		all = append(all, setting{key: strings.TrimSpace(key), value: value, place: "--set"})
 	}
 	return all, nil
+}
+
+func readFile(name string) ([]setting, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return parseYAML(name, text)
 }
 
 func unknown(s setting, keys []Key) error {

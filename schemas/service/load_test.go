@@ -86,6 +86,16 @@ copies: 3
 	}
 }
 
+func TestBaseIsTheWeakestAndMayBeMissing(t *testing.T) {
+	c := defaults()
+	if err := Load(&c, Sources{Base: write(t, "copies: 1\nidle.epsilon: 0.5"), File: write(t, "copies: 2")}); err != nil || c.Copies != 2 || c.Idle.Epsilon != 0.5 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if err := Load(&c, Sources{Base: filepath.Join(t.TempDir(), "none.yaml")}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestListsAreSplitAndReplaced(t *testing.T) {
 	c := defaults()
 	c.Brokers = []string{"old:1", "older:2", "oldest:3"}
