@@ -97,3 +97,24 @@ type Costs struct {
 
 // Len is the number of rows.
 func (c *Costs) Len() int { return len(c.WindowStart) }
+
+// Reset empties t and keeps its capacity.
+func (t *Text) Reset() { t.Index, t.Dict = t.Index[:0], t.Dict[:0] }
+
+// Reset empties c and keeps its capacity.
+func (c *Costs) Reset() {
+	for _, t := range []*Text{
+		&c.Cluster, &c.Node, &c.Resource, &c.Provider, &c.Region, &c.SKU, &c.GPU, &c.Model,
+		&c.Slice, &c.Allocation, &c.User, &c.Name, &c.Namespace, &c.Team, &c.Project, &c.CostCenter, &c.Environment,
+		&c.AIModel, &c.ModelVersion, &c.Phase, &c.Labels, &c.Currency, &c.PriceID,
+	} {
+		t.Reset()
+	}
+	c.Window, c.WindowStart, c.WindowEnd = c.Window[:0], c.WindowStart[:0], c.WindowEnd[:0]
+	c.Finality, c.Restated, c.State, c.Attribution = c.Finality[:0], c.Restated[:0], c.State[:0], c.Attribution[:0]
+	c.GPUMs, c.UsedGPUMs, c.Utilization, c.SMActive = c.GPUMs[:0], c.UsedGPUMs[:0], c.Utilization[:0], c.SMActive[:0]
+	c.MemoryMax, c.Energy = c.MemoryMax[:0], c.Energy[:0]
+	c.ListCost, c.EffectiveCost, c.UsedCost, c.WasteCost = c.ListCost[:0], c.EffectiveCost[:0], c.UsedCost[:0], c.WasteCost[:0]
+	c.PriceStatus, c.PositionFrom, c.PositionTo = c.PriceStatus[:0], c.PositionFrom[:0], c.PositionTo[:0]
+	c.RunsEnd, c.Runs = c.RunsEnd[:0], c.Runs[:0]
+}

@@ -1,0 +1,61 @@
+package engine
+
+import "slices"
+
+// An account is what one resource was charged for one GPU: which cells were
+// published, and as what. 8 bytes a cell.
+type account struct {
+	res    *resource
+	blocks []*block // by base
+	upTo   int64    // end of the last window published; forever = none
+}
+
+// blockLen windows share a block.
+const blockLen = 64
+
+// A block is the fingerprints of blockLen windows: 0 never published, else
+// published, with finalBit when as final.
+type block struct {
+	base  int64 // window number of the first
+	cells [blockLen]uint64
+}
+
+const (
+	publishedBit = 2
+	finalBit     = 1
+)
+
+// account finds or makes the account of res for g.
+func (g *gpu) account(res *resource) *account {
+	for _, a := range g.accounts {
+		if a.res == res {
+			return a
+		}
+	}
+	a := &account{res: res, upTo: forever}
+	g.accounts = append(g.accounts, a)
+	return a
+}
+
+// cell is the place of a window's fingerprint; window is its number, not its time.
+func (a *account) cell(window int64) *uint64 {
+	base := floorTo(window, blockLen)
+	i := len(a.blocks) - 1
+	if i < 0 || a.blocks[i].base != base {
+		var found bool
+		i, found = slices.BinarySearchFunc(a.blocks, base, func(b *block, base int64) int { return compareInt(b.base, base) })
+		if !found {
+			a.blocks = slices.Insert(a.blocks, i, &block{base: base})
+		}
+	}
+	return &a.blocks[i].cells[window-base]
+}
+
+// forget drops the blocks that end before a window number.
+func (a *account) forget(window int64) {
+	n := 0
+	for n < len(a.blocks) && a.blocks[n].base+blockLen <= window {
+		n++
+	}
+	a.blocks = slices.Delete(a.blocks, 0, n)
+}

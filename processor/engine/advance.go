@@ -1,0 +1,203 @@
+package engine
+
+// Advance moves the horizon, never back, and hands out every cell that changed
+// and every window that closed. final says that a replay ends here: every window
+// before the horizon is final. With out nil everything is computed as if it were
+// published, which is how a fresh engine learns what its predecessor published.
+//
+// It costs nothing to speak of while nothing is due and nothing late came.
+func (e *Engine) Advance(horizon int64, final bool, out Output) {
+	e.reopen(horizon)
+	e.horizon = max(e.horizon, horizon)
+	due := e.horizon >= e.due || final
+	if due || e.urgent {
+		e.countAll()
+	}
+	e.applyReferences()
+	e.restate(out)
+	if due {
+		e.closeWindows(final, out)
+		e.report(final, out)
+	}
+	if out != nil {
+		e.batch.flush(out)
+	}
+}
+
+// reopen marks what the end of a replay cut short: the window that its horizon
+// lies in goes on when the horizon moves.
+func (e *Engine) reopen(horizon int64) {
+	if !e.replayed || horizon <= e.horizon {
+		return
+	}
+	e.replayed = false
+	for _, g := range e.gpus {
+		e.mark(g, e.horizon, e.final)
+	}
+}
+
+// countAll counts the arrivals that the horizon has passed.
+func (e *Engine) countAll() {
+	waiting := e.arrived[:0]
+	for _, s := range e.arrived {
+		e.count(s)
+		if s.queued = s.done < len(s.samples); s.queued {
+			waiting = append(waiting, s)
+		}
+	}
+	e.arrived, e.urgent = waiting, false
+}
+
+// applyReferences lets resources, prices, tags and allocation events count, in
+// the order in which they name each other.
+func (e *Engine) applyReferences() {
+	for _, res := range e.resourced {
+		e.refresh(res)
+	}
+	e.resourced = e.resourced[:0]
+	e.reprice()
+	for len(e.waiting) > 0 && e.waiting[0].ts < e.horizon {
+		e.touch(e.waiting.pop().alloc)
+	}
+	for _, al := range e.refold {
+		e.fold(al)
+	}
+	e.refold = e.refold[:0]
+	for _, r := range e.newRules {
+		e.rule(r)
+	}
+	e.newRules = e.newRules[:0]
+}
+
+// restate recomputes what is marked in final windows.
+func (e *Engine) restate(out Output) {
+	for _, g := range e.marked {
+		for _, m := range g.settle(e.cfg.Window, e.final) {
+			if m.from < g.lost {
+				e.tooLate(g, out)
+				m.from = g.lost
+			}
+			e.each(g, m.from, m.to, true, out)
+		}
+		g.marks, g.marked = g.marks[:0], false
+	}
+	e.marked = e.marked[:0]
+}
+
+// closeWindows makes windows final whose grace is over, and publishes early results.
+func (e *Engine) closeWindows(final bool, out Output) {
+	w := e.cfg.Window
+	upTo := max(e.final, floorTo(e.horizon-e.cfg.Grace, w))
+	if final {
+		upTo = max(e.final, floorTo(e.horizon+w-1, w))
+		e.replayed = true
+	}
+	early := floorTo(e.horizon+w-1, w)
+	if e.cfg.EarlyEvery == 0 {
+		early = upTo
+	}
+	from := e.final
+	if out == nil && from == forever {
+		e.lost = max(e.lost, floorTo(e.horizon-e.cfg.KeepSamples, w))
+	}
+	for _, g := range e.gpus {
+		if out == nil {
+			g.lost = max(g.lost, e.lost)
+		}
+		e.each(g, max(from, g.lost), upTo, true, out)
+		e.each(g, max(upTo, e.untouched(g)), early, false, out)
+		g.low, g.seen = never, e.horizon
+		e.forget(g)
+	}
+	e.final = upTo
+	e.due = upTo + w + e.cfg.Grace
+	if every := e.cfg.EarlyEvery; every > 0 {
+		e.due = min(e.due, floorTo(e.horizon, every)+every)
+	}
+}
+
+// untouched is where the first window begins that is not as it was when early
+// results were last computed.
+func (e *Engine) untouched(g *gpu) int64 {
+	t := min(g.low, g.seen)
+	if t == forever {
+		return t
+	}
+	return floorTo(t, e.cfg.Window)
+}
+
+// each publishes the windows of g in [from, to) that exist or once did.
+func (e *Engine) each(g *gpu, from, to int64, final bool, out Output) {
+	if from >= to || len(g.seats) == 0 && len(g.accounts) == 0 {
+		return
+	}
+	e.cut(g)
+	for _, acc := range g.accounts {
+		a, b := int64(never), int64(forever)
+		for _, s := range g.seats {
+			if s.rec.res == acc.res {
+				a, b = min(a, s.rec.From), max(b, s.rec.end)
+			}
+		}
+		if acc.upTo > from { // cells that were published may have to go
+			a, b = from, max(b, acc.upTo)
+		}
+		b = min(b, to)
+		if a = max(a, from); a == forever || a >= b {
+			continue
+		}
+		for w := floorTo(a, e.cfg.Window); w < b; w += e.cfg.Window {
+			e.publish(g, acc, w, final, out)
+		}
+	}
+}
+
+// publish computes one cell and hands it out unless it is what was published.
+func (e *Engine) publish(g *gpu, acc *account, window int64, final bool, out Output) {
+	e.compute(g, acc, window)
+	have := acc.cell(window / e.cfg.Window)
+	if len(e.cell.rows) == 0 && *have == 0 {
+		return
+	}
+	now := e.cell.fingerprint()&^finalBit | publishedBit
+	if final {
+		now |= finalBit
+	}
+	if *have == now {
+		return
+	}
+	h := head{gpu: g, resource: acc.res.id, window: window, final: uint8(now & finalBit), restated: uint8(*have & finalBit)}
+	*have = now
+	acc.upTo = max(acc.upTo, window+e.cfg.Window)
+	if out == nil {
+		return
+	}
+	if len(e.cell.rows) == 0 {
+		e.empty(h)
+	} else {
+		e.add(h, &e.cell)
+	}
+	if e.batch.costs.Len() >= flushRows {
+		e.batch.flush(out)
+	}
+}
+
+// forget drops what of g is older than what is kept, in large steps. Its windows
+// before that can no longer be restated.
+func (e *Engine) forget(g *gpu) {
+	const steps = 8 // what is dropped at once is this part of what is kept
+	w := e.cfg.Window
+	cut := floorTo(e.horizon-e.cfg.KeepSamples, w)
+	for _, s := range g.series {
+		if s.done > 0 && s.samples[0].ts < cut-e.cfg.KeepSamples/steps {
+			s.forget(cut)
+			g.lost = max(g.lost, cut)
+		}
+	}
+	for _, acc := range g.accounts {
+		if len(acc.blocks) > 0 && (acc.blocks[0].base+blockLen)*w <= cut {
+			acc.forget(cut / w)
+			g.lost = max(g.lost, cut)
+		}
+	}
+}

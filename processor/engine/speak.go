@@ -1,0 +1,86 @@
+package engine
+
+import "github.com/gpumeter/gpumeter/schemas"
+
+// A voice is how samples are heard: for a holder, or for time that nobody holds.
+type voice struct {
+	series    *series
+	held      bool
+	scheduler bool   // time that nobody holds is unallocated, sampled or not
+	idleWatts uint32 // of the resource
+}
+
+// silent is the state of time that no sample speaks for.
+func (v *voice) silent() uint8 {
+	if !v.held && v.scheduler {
+		return schemas.StateUnallocated
+	}
+	return schemas.StateUnknown
+}
+
+// hear is rule 2 in the piece [p0, p1): it tallies what the samples of v say of
+// [a, b) inside it. A sample speaks for the time since the previous one of the
+// piece or the piece's start, three intervals at most; the last one also forward.
+//
+//	p0      a     s0       s1            s2  b      p1
+//	[-------[-----*--------*   ......----*---)......)
+//	          s0     s1      unsampled  s2  s2
+func (e *Engine) hear(v *voice, p0, p1, a, b int64) {
+	e.tally.reset()
+	in := v.series.counted()
+	i := v.series.after(a)
+	at := a
+	var prev *sample
+	if i > 0 && in[i-1].ts >= p0 {
+		prev = &in[i-1]
+	}
+	for ; i < len(in) && in[i].ts < p1; i++ {
+		s := &in[i]
+		from := max(p0, s.ts-s.reach())
+		if prev != nil {
+			from = max(from, prev.ts)
+		}
+		if from >= b {
+			e.tally.silence(v, at, b)
+			return
+		}
+		e.tally.silence(v, at, from)
+		at = max(at, from)
+		to := min(s.ts, b)
+		e.say(v, prev, s, at, to)
+		if at = to; at == b {
+			return
+		}
+		prev = s
+	}
+	if prev != nil {
+		if to := min(prev.ts+prev.reach(), p1, b); to > at {
+			e.say(v, nil, prev, at, to)
+			at = to
+		}
+	}
+	e.tally.silence(v, at, b)
+}
+
+// silence tallies [from, to) for which no sample speaks; nothing when it is empty.
+func (t *tallyman) silence(v *voice, from, to int64) {
+	if from < to {
+		t.of(v.silent())
+		t.run(v.silent(), from, to)
+	}
+}
+
+// say tallies [from, to) for which s speaks. prev is its predecessor in the piece
+// when the time lies before s, nil otherwise.
+func (e *Engine) say(v *voice, prev, s *sample, from, to int64) {
+	state := schemas.StateUnallocated
+	if v.held {
+		state = e.state(s, v.idleWatts)
+	}
+	y := e.tally.of(state)
+	y.add(s, to-from)
+	if prev != nil {
+		y.burn(prev, s, to-from)
+	}
+	e.tally.run(state, from, to)
+}
