@@ -3,4 +3,8 @@
 // reads every file to its end; in follow mode it waits for more, for files to
 // appear, and for rotation by rename or by cutting. It remembers nothing: a
 // restart begins at 0, and events that come again count once.
+//
+// Rotation by rename loses nothing. A file that is cut in place and outgrows its
+// old length before the next look seems to have grown: what it held up to there
+// is not seen.
 package files

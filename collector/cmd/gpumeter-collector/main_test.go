@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"go.uber.org/goleak"
+
+	"github.com/gpumeter/gpumeter/schemas/service"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestCommand(t *testing.T) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tags.csv"), []byte("match,set,effective_from\nuser=a,team=b,1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	brokers := "brokers=" + strings.Join(c.ListenAddrs(), ",")
+	for _, run := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"good", []string{"--set", "http.listen=127.0.0.1:0", "--set", brokers, "--set", "source.files.dir=" + dir}, 0, "stream=tags rows=1"},
+		{"nothing told", nil, 1, "name at least one as host:port"},
+		{"all that is wrong at once", []string{"--set", "batch.rows=0"}, 1, "batch.rows: 0 is not from 1"},
+		{"unknown key", []string{"--set", "batch.row=1"}, 1, `did you mean "batch.rows"`},
+		{"no directory", []string{"--set", "http.listen=", "--set", brokers, "--set", "source.files.dir=/no/such/place"}, 1, "/no/such/place"},
+	} {
+		t.Run(run.name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			if code := service.Main(command(), run.args, &stderr); code != run.code || !strings.Contains(stderr.String(), run.says) {
+				t.Errorf("exit code %d, want %d and %q in\n%s", code, run.code, run.says, stderr.String())
+			}
+		})
+	}
+}
