@@ -1,9 +1,11 @@
 package contract_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 
+	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/contract"
 )
 
@@ -49,4 +51,22 @@ type jsonSample struct {
 	Power       json.Number `json:"power_watts"`
 	Energy      json.Number `json:"energy_joules"`
 	Temperature json.Number `json:"temperature_celsius"`
+}
+
+// BenchmarkReader reads samples from a file in memory into batches: all that
+// the collector does before it encodes.
+func BenchmarkReader(b *testing.B) {
+	file := contract.File{Name: "samples.ndjson", Stream: schemas.StreamSamples}
+	text := bytes.Repeat(append(sampleLine, '\n'), 20_000)
+	b.SetBytes(int64(len(text)))
+	rows := 0
+	for b.Loop() {
+		var batch contract.Batch
+		r := contract.NewReader(file, bytes.NewReader(text))
+		for r.Next() == nil {
+			batch.Add(&r.Sample)
+		}
+		rows += batch.Len()
+	}
+	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 }

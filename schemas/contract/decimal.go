@@ -29,6 +29,11 @@ func parseDecimal(text []byte, scale int) (d decimal, ok bool) {
 	if !ok || end != len(text) {
 		return decimal{}, false
 	}
+	return scaled(text, scale), true
+}
+
+// scaled is parseDecimal of a text that is known to be a number.
+func scaled(text []byte, scale int) (d decimal) {
 	if text[0] == '-' {
 		d.negative, text = true, text[1:]
 	}
@@ -37,7 +42,7 @@ func parseDecimal(text []byte, scale int) (d decimal, ok bool) {
 	if d.whole == 0 && d.rest == restNone && !d.over {
 		d.negative = false // minus zero is zero
 	}
-	return d, true
+	return d
 }
 
 // splitExponent cuts "12.5e3" into "12.5" and 3. An exponent that no line can

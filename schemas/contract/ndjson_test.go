@@ -150,11 +150,11 @@ func TestAllocation(t *testing.T) {
 		{"gpus are sorted", `,"gpus":[{"node":"n2","gpu":"g0"},{"node":"n1","gpu":"g1","share":0.5},{"gpu":"g0","node":"n1","slice":"m1","share":0.4285715},{"node":"n1","gpu":"g1","share":0.25}]`,
 			func(a *schemas.Allocation) {
 				a.HasGPUs = true
-				a.GPUs = []schemas.GPURef{{"n1", "g0", "m1", 428_572}, {"n1", "g1", "", 250_000}, {"n1", "g1", "", 500_000}, {"n2", "g0", "", 0}}
+				a.GPUs = []schemas.GPURef{{Node: "n1", GPU: "g0", Slice: "m1", Share: 428_572}, {Node: "n1", GPU: "g1", Share: 250_000}, {Node: "n1", GPU: "g1", Share: 500_000}, {Node: "n2", GPU: "g0"}}
 			}},
 		{"labels are texts", `,"labels":{"team":"red","priority":1.50,"spot":true,"none":null,"team":"blue"}`, func(a *schemas.Allocation) {
 			a.HasLabels = true
-			a.Labels = []schemas.Label{{"priority", "1.50"}, {"spot", "true"}, {"team", "blue"}}
+			a.Labels = []schemas.Label{{Key: "priority", Value: "1.50"}, {Key: "spot", Value: "true"}, {Key: "team", Value: "blue"}}
 		}},
 		{"the rest", `,"user":"u","name":"job","namespace":"ns","image":"i","command":["python","train.py","--lr",0.1],"requested":{"gpus":8,"walltime_seconds":3600},"submitted_at":"2026-06-01T00:00:00Z","state":"failed"`,
 			func(a *schemas.Allocation) {

@@ -120,8 +120,7 @@ func (p *Parser) decimal(field, reason string, scale int) (d decimal, text []byt
 	if text, err = p.scan.number(); err != nil {
 		return decimal{}, nil, false, err
 	}
-	d, _ = parseDecimal(text, scale)
-	return d, text, false, nil
+	return scaled(text, scale), text, false, nil
 }
 
 // amount reads an optional number that is not negative and, rounded, at most limit.
@@ -226,10 +225,10 @@ func parseRFC3339(field string, b []byte) (int64, *Error) {
 	return t.UnixMilli(), nil
 }
 
+// parseMillis reads a number that is known to be one.
 func parseMillis(field string, b []byte) (int64, *Error) {
-	d, ok := parseDecimal(b, 0)
-	ms, fits := d.floor()
-	if !ok || !fits || ms < firstInstant || ms > lastInstant {
+	ms, fits := scaled(b, 0).floor()
+	if !fits || ms < firstInstant || ms > lastInstant {
 		return missing, refuse(schemas.ReasonBadTime, field, "%q %s", show(b), timeFix)
 	}
 	return ms, nil
