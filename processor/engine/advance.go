@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/gpumeter/gpumeter/schemas"
+
 // Advance moves the horizon, never back, and hands out every cell that changed
 // and every window that closed. final says that a replay ends here: every window
 // before the horizon is final. With out nil everything is computed as if it were
@@ -152,27 +154,31 @@ func (e *Engine) each(g *gpu, from, to int64, final bool, out Output) {
 	}
 }
 
-// publish computes one cell and hands it out unless it is what was published.
+// publish computes one cell and hands it out unless it is what was published. A
+// cell that lost its rows is as if it had never been.
 func (e *Engine) publish(g *gpu, acc *account, window int64, final bool, out Output) {
 	e.compute(g, acc, window)
 	have := acc.cell(window / e.cfg.Window)
-	if len(e.cell.rows) == 0 && *have == 0 {
-		return
-	}
-	now := e.cell.fingerprint()&^finalBit | publishedBit
-	if final {
-		now |= finalBit
+	now := uint64(0)
+	if len(e.cell.rows) > 0 {
+		now = e.cell.fingerprint()&^finalBit | publishedBit
+		if final {
+			now |= finalBit
+		}
 	}
 	if *have == now {
 		return
 	}
-	h := head{gpu: g, resource: acc.res.id, window: window, final: uint8(now & finalBit), restated: uint8(*have & finalBit)}
+	h := head{gpu: g, resource: acc.res.id, window: window, restated: uint8(*have & finalBit)}
+	if final {
+		h.final = schemas.FinalityFinal
+	}
 	*have = now
 	acc.upTo = max(acc.upTo, window+e.cfg.Window)
 	if out == nil {
 		return
 	}
-	if len(e.cell.rows) == 0 {
+	if now == 0 {
 		e.empty(h)
 	} else {
 		e.add(h, &e.cell)

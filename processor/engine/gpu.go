@@ -110,8 +110,8 @@ func (e *Engine) mark(g *gpu, from, to int64) {
 }
 
 // recut notes that the pieces of g change within [from, to): they are built anew,
-// and so is what the samples next to the change say, because they speak only
-// inside their piece.
+// and so is what the samples on both sides of either bound say, because they speak
+// only inside their piece.
 func (e *Engine) recut(g *gpu, from, to int64) {
 	if from >= to {
 		return
@@ -119,16 +119,23 @@ func (e *Engine) recut(g *gpu, from, to int64) {
 	g.stale = min(g.stale, from)
 	e.mark(g, from, to)
 	for _, s := range g.series {
-		in := s.counted()
-		if i := s.before(from); i > 0 {
-			e.mark(g, in[i-1].ts, min(in[i-1].ts+in[i-1].reach(), from))
+		e.markBound(s, from)
+		e.markBound(s, to)
+	}
+}
+
+// markBound marks what the last sample before t and the first one from t on say.
+func (e *Engine) markBound(s *series, t int64) {
+	in, i := s.counted(), s.before(t)
+	if i > 0 {
+		e.mark(s.gpu, in[i-1].ts, in[i-1].ts+in[i-1].reach())
+	}
+	if i < len(in) {
+		from := in[i].ts - in[i].reach()
+		if i > 0 {
+			from = max(from, in[i-1].ts)
 		}
-		if to == never {
-			continue
-		}
-		if i := s.before(to); i < len(in) {
-			e.mark(g, max(to, in[i].ts-in[i].reach()), in[i].ts)
-		}
+		e.mark(s.gpu, from, in[i].ts)
 	}
 }
 

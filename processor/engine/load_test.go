@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/contract"
@@ -140,7 +142,7 @@ func config() engine.Config {
 	}
 }
 
-func newEngine(t testing.TB, cfg engine.Config) *engine.Engine {
+func newEngine(t rapid.TB, cfg engine.Config) *engine.Engine {
 	t.Helper()
 	e, err := engine.New(cfg)
 	if err != nil {
@@ -185,7 +187,7 @@ type key struct {
 
 // A ledger keeps the newest revision of each cell, as the sink does.
 type ledger struct {
-	t        testing.TB
+	t        rapid.TB
 	cells    map[key][]fact
 	final    map[key]bool
 	letters  []schemas.DeadLetter
@@ -193,7 +195,7 @@ type ledger struct {
 	rows     int
 }
 
-func newLedger(t testing.TB) *ledger {
+func newLedger(t rapid.TB) *ledger {
 	return &ledger{t: t, cells: map[key][]fact{}, final: map[key]bool{}, revision: map[key]int{}}
 }
 
@@ -240,7 +242,7 @@ func (l *ledger) open(k key, c *schemas.Costs, i int) {
 	if restated := c.Restated[i] == 1; restated != l.final[k] {
 		l.t.Errorf("%v: restated is %v, final before is %v", k, restated, l.final[k])
 	}
-	l.cells[k], l.final[k] = nil, final
+	l.cells[k], l.final[k] = nil, final && c.State[i] != 0
 	l.revision[k]++
 }
 

@@ -83,13 +83,13 @@ func (e *Engine) count(s *series) {
 // markRun marks what the new samples [i, j) change, given that everything before
 // them was counted before. Each speaks back to its predecessor or three intervals,
 // and forward until the next one. The one before them was perhaps the last of its
-// piece and spoke forward; the one behind them spoke back into them, and its
+// piece and spoke forward, beyond them too; the one behind them spoke back into them, and its
 // energy is counted from its predecessor.
 func (e *Engine) markRun(s *series, i, j int) {
 	in := s.samples
 	if i > 0 {
 		before := &in[i-1]
-		e.mark(s.gpu, before.ts, min(before.ts+before.reach(), in[i].ts))
+		e.mark(s.gpu, before.ts, before.ts+before.reach())
 	}
 	for k := i; k < j; k++ {
 		x := &in[k]
