@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -42,18 +45,20 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{t: t, fake: fake}
-	c.cl, err = kgo.NewClient(append(c.options(), kgo.ProducerLinger(0))...)
+	t.Cleanup(fake.Close)
+	makes, err := kgo.NewClient(c.options()...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.adm = kadm.NewClient(c.cl)
-	t.Cleanup(func() {
-		c.cl.Close()
-		fake.Close()
-	})
-	if _, err := broker.Ensure(t.Context(), c.cl, layout()); err != nil {
+	defer makes.Close() // it has seen the topics missing, and believes so for a while
+	if _, err := broker.Ensure(t.Context(), makes, layout()); err != nil {
 		t.Fatal(err)
 	}
+	if c.cl, err = kgo.NewClient(append(broker.ProducerOptions(), c.options()...)...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.cl.Close)
+	c.adm = kadm.NewClient(c.cl)
 	return c
 }
 
@@ -96,6 +101,7 @@ func start(t *testing.T, cfg Config) *member {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.stopWithin = time.Second
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &member{Meter: m, t: t, cancel: cancel, done: make(chan error, 1)}
 	go func() { r.done <- m.Run(ctx) }()
@@ -110,7 +116,8 @@ func (r *member) end() error {
 		select {
 		case r.err = <-r.done:
 		case <-time.After(20 * time.Second):
-			r.t.Error("the meter does not stop")
+			buf := make([]byte, 1<<20)
+			r.t.Errorf("the meter does not stop: %s", buf[:runtime.Stack(buf, true)])
 		}
 	})
 	return r.err
@@ -206,7 +213,7 @@ func rows[T wire.Row](c *cluster, rows ...T) *kgo.Record {
 	return c.put(wire.Encode("", rows))
 }
 
-// samples produces n samples of one GPU, a second apart.
+// produce publishes a batch of samples.
 func (c *cluster) produce(b *schemas.Samples) *kgo.Record {
 	c.t.Helper()
 	return c.put(c.enc.Encode(b))
@@ -245,15 +252,36 @@ func (c *cluster) positions() map[int32]state {
 // settled waits until every partition has committed the tick at this offset.
 func (c *cluster) settled(tick *kgo.Record) {
 	c.t.Helper()
-	await(c.t, fmt.Sprintf("tick %d on every partition", tick.Offset), func() bool {
-		states := c.positions()
-		for _, st := range states {
-			if st.position.Applied <= tick.Offset {
-				return false
-			}
+	await(c.t, fmt.Sprintf("tick %d on every partition", tick.Offset), func() bool { return c.applied(tick) })
+}
+
+// applied reports whether every partition has committed the tick.
+func (c *cluster) applied(tick *kgo.Record) bool {
+	c.t.Helper()
+	states := c.positions()
+	for _, st := range states {
+		if st.position.Applied <= tick.Offset {
+			return false
 		}
-		return len(states) == testPartitions
+	}
+	return len(states) == testPartitions
+}
+
+// stableEnds lists where a topic ends once no transaction is open in it: the
+// broker ends those of the dead.
+func stableEnds(t *testing.T, adm *kadm.Client, topic string) kadm.ListedOffsets {
+	t.Helper()
+	var ends kadm.ListedOffsets
+	await(t, "open transactions to end", func() bool {
+		committed, err1 := adm.ListCommittedOffsets(t.Context(), topic)
+		all, err2 := adm.ListEndOffsets(t.Context(), topic)
+		if err := errors.Join(err1, err2, committed.Error(), all.Error()); err != nil {
+			t.Fatal(err)
+		}
+		ends = all
+		return maps.EqualFunc(committed[topic], all[topic], func(a, b kadm.ListedOffset) bool { return a.Offset == b.Offset })
 	})
+	return ends
 }
 
 // readAll reads the committed records of a topic.
@@ -266,10 +294,7 @@ func (c *cluster) readAll(stream string) []*kgo.Record {
 		c.t.Fatal(err)
 	}
 	defer cl.Close()
-	ends, err := kadm.NewClient(cl).ListCommittedOffsets(c.t.Context(), topic)
-	if err = errors.Join(err, ends.Error()); err != nil {
-		c.t.Fatal(err)
-	}
+	ends := stableEnds(c.t, kadm.NewClient(cl), topic)
 	left := map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
 		if o.Offset > 0 {
@@ -296,31 +321,42 @@ func (c *cluster) readAll(stream string) []*kgo.Record {
 	return recs
 }
 
-// published is the newest revision of every cell. It fails the test where a cell
-// was published twice alike, or in another partition than its node's.
-func (c *cluster) published() map[cellKey]cellValue {
+// revisions are all values of every cell, in order. It fails the test where a
+// cell was published in another partition than its node's.
+func (c *cluster) revisions() map[cellKey][]cellValue {
 	c.t.Helper()
 	var dec wire.CostDecoder
-	cells := map[cellKey]cellValue{}
+	cells := map[cellKey][]cellValue{}
 	for _, rec := range c.readAll(schemas.StreamCost) {
 		var costs schemas.Costs
 		if err := dec.Decode(&costs, rec); err != nil {
 			c.t.Fatalf("%s: %v", placeOf(rec), err)
 		}
 		for k, v := range cellsOf(&costs) {
-			if cells[k] == v {
-				c.t.Errorf("%s: cell %v published twice as %v", placeOf(rec), k, v)
-			}
 			if !keyed(rec.Partition, testPartitions)(k.node) {
 				c.t.Errorf("%s: cell of node %s, which is another partition's", placeOf(rec), k.node)
 			}
-			cells[k] = v
+			cells[k] = append(cells[k], v)
 		}
 	}
 	return cells
 }
 
-// letters are the dead letters, each as "stream reason place × count".
+// published is the newest revision of every cell. It fails the test where one
+// was published twice alike.
+func (c *cluster) published() map[cellKey]cellValue {
+	c.t.Helper()
+	newest := map[cellKey]cellValue{}
+	for k, all := range c.revisions() {
+		if twice := slices.Compact(slices.Clone(all)); len(twice) != len(all) {
+			c.t.Errorf("cell %v was published twice alike: %v", k, all)
+		}
+		newest[k] = all[len(all)-1]
+	}
+	return newest
+}
+
+// letters are the dead letters.
 func (c *cluster) letters() []schemas.DeadLetter {
 	c.t.Helper()
 	var letters []schemas.DeadLetter

@@ -24,6 +24,8 @@ type Meter struct {
 	stats   *Stats
 	metrics metric.Registration
 
+	stopWithin time.Duration // what a stop leaves for the open transaction to end
+
 	mu       sync.Mutex
 	progress map[int32]Progress
 	lag      map[int32]time.Duration
@@ -42,7 +44,10 @@ func New(cfg Config) (*Meter, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("meter: %w", err)
 	}
-	m := &Meter{cfg: cfg, stats: newStats(), progress: make(map[int32]Progress), lag: make(map[int32]time.Duration)}
+	m := &Meter{
+		cfg: cfg, stats: newStats(), stopWithin: stopWithin,
+		progress: make(map[int32]Progress), lag: make(map[int32]time.Duration),
+	}
 	if err := m.instrument(cfg.Meter); err != nil {
 		return nil, fmt.Errorf("meter: %w", err)
 	}
@@ -116,7 +121,7 @@ func (m *Meter) runOnce(ctx context.Context) error {
 	group.Go(func() error { return log.read(inner, plain) })
 	group.Go(func() error { return m.writeTicks(inner, plain, owned) })
 	group.Go(func() error {
-		s, err := m.newShell(partitions, log, owned, adm)
+		s, err := m.newShell(inner, partitions, log, owned, adm)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -27,8 +28,8 @@ type outbox struct {
 	cells   wire.CostEncoder
 
 	send      func(*kgo.Record) // produces into the open transaction
-	promise   *kgo.FirstErrPromise
-	partition int32 // of cost, where cells go now
+	refused   *refusal          // of a record of this turn
+	partition int32             // of cost, where cells go now
 	open      bool
 	letters   []schemas.DeadLetter
 	tally     tally
@@ -40,16 +41,43 @@ type outbox struct {
 func (o *outbox) reset(ctx context.Context) {
 	o.open, o.err, o.letters = false, nil, o.letters[:0]
 	o.tally = tally{letters: make(map[string]int64)}
-	o.promise = kgo.AbortingFirstErrPromise(o.session.Client())
-	o.send = func(rec *kgo.Record) { o.session.Produce(ctx, rec, o.promise.Promise()) }
+	refused := &refusal{}
+	o.refused = refused
+	o.send = func(rec *kgo.Record) { o.session.Produce(ctx, rec, refused.note) }
 }
 
-// produced waits for the records of the turn to be acknowledged.
-func (o *outbox) produced() error {
-	if err := o.promise.Err(); err != nil {
-		o.err = fmt.Errorf("writing cells and dead letters: %w", err)
+// A refusal is the first error of the records of a turn. It belongs to the turn:
+// a record may be given up after the next one has begun.
+type refusal struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (r *refusal) note(rec *kgo.Record, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("writing %d bytes to %s partition %d: %w", len(rec.Value), rec.Topic, rec.Partition, err)
 	}
-	return o.err
+}
+
+func (r *refusal) first() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// flush waits for the records of the turn to be acknowledged. It does not wait
+// for records longer than ctx, which those that are on the wire would.
+func (o *outbox) flush(ctx context.Context) {
+	if o.err != nil {
+		return
+	}
+	if err := o.session.Client().Flush(ctx); err != nil {
+		o.err = fmt.Errorf("writing cells and dead letters: %w", err)
+		return
+	}
+	o.err = o.refused.first()
 }
 
 func (o *outbox) empty() bool { return !o.open && len(o.letters) == 0 }

@@ -26,6 +26,7 @@ type shell struct {
 	adopted    int // changes of the assignment that parts reflect
 	adm        *kadm.Client
 	session    *kgo.GroupTransactSession
+	kill       context.CancelFunc // ends all that the session's client does
 	out        outbox
 	clock      clock
 	parts      map[int32]*partition
@@ -37,7 +38,8 @@ type shell struct {
 	processes []schemas.Process
 }
 
-// stopWithin is what a stop leaves for the open transaction to end.
+// stopWithin is what a stop leaves for the open transaction to end: a turn, and
+// a broker that is slow, but not one that is gone.
 const stopWithin = 5 * time.Second
 
 // leaveWithin is what a stop leaves for saying goodbye to the group. Without
@@ -49,12 +51,15 @@ const leaveWithin = 2 * time.Second
 // callback, and End waits for it.
 const endPatience = 3 * time.Second
 
-func (m *Meter) newShell(partitions int32, log *refLog, owned *assignment, adm *kadm.Client) (*shell, error) {
-	session, err := kgo.NewGroupTransactSession(append(owned.options(), m.cfg.memberOptions()...)...)
+func (m *Meter) newShell(ctx context.Context, partitions int32, log *refLog, owned *assignment, adm *kadm.Client) (*shell, error) {
+	life, kill := context.WithCancel(context.WithoutCancel(ctx))
+	opts := append(owned.options(), kgo.WithContext(life))
+	session, err := kgo.NewGroupTransactSession(append(opts, m.cfg.memberOptions()...)...)
 	if err != nil {
+		kill()
 		return nil, fmt.Errorf("making the client of group %s: %w", m.cfg.Group, err)
 	}
-	s := &shell{Meter: m, partitions: partitions, log: log, owned: owned, adm: adm, session: session,
+	s := &shell{Meter: m, partitions: partitions, log: log, owned: owned, adm: adm, session: session, kill: kill,
 		parts: make(map[int32]*partition), parked: make(map[int32]*partition),
 	}
 	s.out.session = session
@@ -64,8 +69,8 @@ func (m *Meter) newShell(partitions int32, log *refLog, owned *assignment, adm *
 
 // run takes turns until ctx ends or a turn fails.
 func (s *shell) run(ctx context.Context) error {
-	defer s.leave(ctx)
-	work, stop := outlive(ctx, stopWithin)
+	defer s.leave()
+	work, stop := outlive(ctx, s.stopWithin)
 	defer stop()
 	for ctx.Err() == nil {
 		err := s.turn(ctx, work)
@@ -76,14 +81,13 @@ func (s *shell) run(ctx context.Context) error {
 	return nil
 }
 
-func (s *shell) leave(ctx context.Context) {
-	goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
-	defer cancel()
-	s.session.AllowRebalance()
-	if err := s.session.Client().LeaveGroupContext(goodbye); err != nil {
-		s.cfg.Log.Warn("left the group without goodbye", "group", s.cfg.Group, "error", err)
-	}
+// leave says goodbye to the group and closes the client, in bounded time. (kgo
+// leaves a goroutine behind when it is told to leave before it is closed.)
+func (s *shell) leave() {
+	late := time.AfterFunc(leaveWithin, s.kill)
 	s.session.CloseAllowingRebalance()
+	late.Stop()
+	s.kill()
 }
 
 // outlive is a context that ends some time after ctx does: a transaction that is
@@ -246,8 +250,8 @@ func (s *shell) commit(ctx context.Context) error {
 	if s.out.err == nil {
 		s.out.err = s.out.begin()
 	}
-	wanted := s.out.err == nil && s.out.produced() == nil
-	committed, err := s.end(ctx, wanted)
+	s.out.flush(ctx)
+	committed, err := s.end(ctx, s.out.err == nil)
 	switch {
 	case s.out.err != nil || err != nil:
 		return errors.Join(s.out.err, err)
