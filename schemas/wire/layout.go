@@ -1,11 +1,17 @@
 package wire
 
 import (
+	"strings"
+
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/google/uuid"
+
+	"github.com/gpumeter/gpumeter/schemas"
 )
 
-// A layout is a letter a column, in the order of sampleColumns, or '-' where no
-// row reports the column, which is then not in the message. With k = letter - 'a':
+// A layout is how the series name their GPUs (formText or formUUID), then a
+// letter a column, in the order of sampleColumns, or '-' where no row reports the
+// column, which is then not in the message. With k = letter - 'a':
 //
 //	k&3     width: 1, 2, 4 or 8 bytes, unsigned
 //	k>>2&1  1: zigzag differences: v[i] = v[i-1] + (z[i]>>1 ^ -(z[i]&1)), v[-1] = 0
@@ -13,6 +19,13 @@ import (
 //
 // Columns are only ever appended; a reader skips letters beyond those it knows.
 const missing = '-'
+
+// Forms of GPU ids in the series message. Hex digits of a random UUID hardly
+// compress: as 16 bytes each they weigh less than half.
+const (
+	formText = 't' // utf8
+	formUUID = 'u' // "GPU-" and the canonical text of 16 bytes, all of them
+)
 
 // A codec is one letter taken apart.
 type codec struct {
@@ -93,12 +106,33 @@ func sampleSchema(layout []byte) *arrow.Schema {
 }
 
 // seriesSchema is the Arrow schema of the series message.
-func seriesSchema() *arrow.Schema {
+func seriesSchema(form byte) *arrow.Schema {
+	var gpu arrow.DataType = arrow.BinaryTypes.String
+	if form == formUUID {
+		gpu = &arrow.FixedSizeBinaryType{ByteWidth: 16}
+	}
 	return arrow.NewSchema([]arrow.Field{
-		{Name: "gpu", Type: arrow.BinaryTypes.String},
+		{Name: "gpu", Type: gpu},
 		{Name: "slice", Type: arrow.BinaryTypes.String},
 		{Name: "gpu_model", Type: arrow.BinaryTypes.String},
 		{Name: "interval", Type: arrow.PrimitiveTypes.Uint32},
 		{Name: "memory_total_bytes", Type: arrow.PrimitiveTypes.Uint64, Nullable: true},
 	}, nil)
+}
+
+// uuidPrefix stands before the UUID in NVIDIA's ids of whole GPUs.
+const uuidPrefix = "GPU-"
+
+// formOf is formUUID when every GPU id is uuidPrefix and a canonical UUID.
+func formOf(series []schemas.Series) byte {
+	for i := range series {
+		id, ok := strings.CutPrefix(series[i].GPU, uuidPrefix)
+		if !ok {
+			return formText
+		}
+		if u, err := uuid.Parse(id); err != nil || u.String() != id {
+			return formText
+		}
+	}
+	return formUUID
 }

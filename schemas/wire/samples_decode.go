@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -59,24 +60,29 @@ func (d *SampleDecoder) decode(s *schemas.Samples, rec *kgo.Record) error {
 	}
 	layout, ok := header(rec, headerLayout, -1)
 	base, ok2 := header(rec, headerBase, 8)
-	if !ok || !ok2 {
+	if !ok || !ok2 || len(layout) == 0 {
 		return corrupt("no %q or %q header", headerLayout, headerBase)
 	}
+	form, letters := layout[0], layout[1:]
 	if d.raw, err = d.zstd.DecodeAll(rec.Value, d.raw[:0]); err != nil {
 		return corrupt("zstd: %v", err)
 	}
 	if len(d.raw) > maxValue {
 		return corrupt("value of %d bytes when decompressed, more than %d", len(d.raw), maxValue)
 	}
-	rest, err := d.series.parse(d.raw, []int{3, 3, 3, 2, 2})
+	d.widths = append(d.widths[:0], 3, 3, 3, 2, 2)
+	if form == formUUID {
+		d.widths[0] = 2
+	}
+	rest, err := d.series.parse(d.raw, d.widths)
 	if err != nil {
 		return fmt.Errorf("series: %w", err)
 	}
 	s.Node = string(rec.Key)
-	if s.Series, err = d.table(d.raw[:len(d.raw)-len(rest)]); err != nil {
+	if s.Series, err = d.table(d.raw[:len(d.raw)-len(rest)], form); err != nil {
 		return fmt.Errorf("series: %w", err)
 	}
-	if err := d.decodeRows(s, rest, layout, rows); err != nil {
+	if err := d.decodeRows(s, rest, letters, rows); err != nil {
 		return err
 	}
 	origin := int64(binary.LittleEndian.Uint64(base))
@@ -86,35 +92,32 @@ func (d *SampleDecoder) decode(s *schemas.Samples, rec *kgo.Record) error {
 	return nil
 }
 
-// table gives the series of a message that has just been parsed.
-func (d *SampleDecoder) table(raw []byte) ([]schemas.Series, error) {
+// table gives the series of a message that has just been parsed. The form is
+// part of the bytes: the two forms differ in their number of buffers.
+func (d *SampleDecoder) table(raw []byte, form byte) ([]schemas.Series, error) {
 	if t, ok := d.tables[string(raw)]; ok {
 		return t, nil
 	}
-	m := &d.series
-	if m.rows > 1<<16 {
-		return nil, corrupt("%d series in one message", m.rows)
+	if d.series.rows > 1<<16 {
+		return nil, corrupt("%d series in one message", d.series.rows)
 	}
-	t := make([]schemas.Series, m.rows)
-	for i, set := range []func(s *schemas.Series, v string){
-		func(s *schemas.Series, v string) { s.GPU = v },
-		func(s *schemas.Series, v string) { s.Slice = v },
-		func(s *schemas.Series, v string) { s.Model = v },
-	} {
-		if err := texts(m.buffers[3*i+1], m.buffers[3*i+2], m.rows, func(row int, v []byte) { set(&t[row], string(v)) }); err != nil {
-			return nil, err
-		}
+	t := make([]schemas.Series, d.series.rows)
+	rest := d.series.buffers[3:]
+	var err error
+	switch form {
+	case formUUID:
+		rest = d.series.buffers[2:]
+		err = uuids(t, d.series.buffers[1])
+	case formText:
+		err = texts(d.series.buffers[1:3], len(t), func(i int, v string) { t[i].GPU = v })
+	default:
+		err = corrupt("GPU ids of form %q", form)
 	}
-	interval, total, validity := m.buffers[10], m.buffers[12], m.buffers[11]
-	if len(interval) < 4*m.rows || len(total) < 8*m.rows || (m.nulls[4] > 0 && len(validity) < (m.rows+7)/8) {
-		return nil, corrupt("a column of the series is cut")
+	if err == nil {
+		err = d.constants(t, rest)
 	}
-	for i := range t {
-		t[i].Interval = binary.LittleEndian.Uint32(interval[4*i:])
-		t[i].MemoryTotal = binary.LittleEndian.Uint64(total[8*i:])
-		if m.nulls[4] > 0 && isNull(validity, i) {
-			t[i].MemoryTotal = schemas.Absent64
-		}
+	if err != nil {
+		return nil, err
 	}
 	if len(d.tables) >= maxTables {
 		clear(d.tables)
@@ -123,8 +126,41 @@ func (d *SampleDecoder) table(raw []byte) ([]schemas.Series, error) {
 	return t, nil
 }
 
-// texts walks a utf8 column.
-func texts(offsets, data []byte, rows int, fn func(row int, v []byte)) error {
+func uuids(t []schemas.Series, data []byte) error {
+	if len(data) < 16*len(t) {
+		return corrupt("the GPU ids are cut")
+	}
+	for i := range t {
+		t[i].GPU = uuidPrefix + uuid.UUID(data[16*i:16*i+16]).String()
+	}
+	return nil
+}
+
+// constants reads the columns behind gpu: slice, gpu_model, interval, total.
+func (d *SampleDecoder) constants(t []schemas.Series, b [][]byte) error {
+	if err := texts(b[1:3], len(t), func(i int, v string) { t[i].Slice = v }); err != nil {
+		return err
+	}
+	if err := texts(b[4:6], len(t), func(i int, v string) { t[i].Model = v }); err != nil {
+		return err
+	}
+	interval, validity, total, nulls := b[7], b[8], b[9], d.series.nulls[4] > 0
+	if len(interval) < 4*len(t) || len(total) < 8*len(t) || (nulls && len(validity) < (len(t)+7)/8) {
+		return corrupt("a column of the series is cut")
+	}
+	for i := range t {
+		t[i].Interval = binary.LittleEndian.Uint32(interval[4*i:])
+		t[i].MemoryTotal = binary.LittleEndian.Uint64(total[8*i:])
+		if nulls && isNull(validity, i) {
+			t[i].MemoryTotal = schemas.Absent64
+		}
+	}
+	return nil
+}
+
+// texts walks a utf8 column: its offsets and data.
+func texts(b [][]byte, rows int, fn func(row int, v string)) error {
+	offsets, data := b[0], b[1]
 	if rows == 0 {
 		return nil
 	}
@@ -137,7 +173,7 @@ func texts(offsets, data []byte, rows int, fn func(row int, v []byte)) error {
 		if to < from || int64(to) > int64(len(data)) {
 			return corrupt("a text lies outside its column")
 		}
-		fn(i, data[from:to])
+		fn(i, string(data[from:to]))
 		from = to
 	}
 	return nil

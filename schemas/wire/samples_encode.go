@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/google/uuid"
 	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -52,14 +53,16 @@ func (e *SampleEncoder) Encode(s *schemas.Samples) (*kgo.Record, error) {
 	}
 	e.sort(s)
 	e.raw.Reset()
-	if err := writeMessage(&e.raw, seriesRecord(s.Series)); err != nil {
+	form := formOf(s.Series)
+	if err := writeMessage(&e.raw, seriesRecord(s.Series, form)); err != nil {
 		return nil, fmt.Errorf("encode series of node %q: %w", s.Node, err)
 	}
 	base := int64(0)
 	if s.Len() > 0 {
 		base = slices.Min(s.TS)
 	}
-	rows, layout := e.rows(s, base)
+	rows, letters := e.rows(s, base)
+	layout := append([]byte{form}, letters...)
 	if err := writeMessage(&e.raw, rows); err != nil {
 		return nil, fmt.Errorf("encode samples of node %q: %w", s.Node, err)
 	}
@@ -77,7 +80,7 @@ func (e *SampleEncoder) Encode(s *schemas.Samples) (*kgo.Record, error) {
 func (e *SampleEncoder) fingerprint(layout []byte) uint64 {
 	f, ok := e.prints[string(layout)]
 	if !ok {
-		f = fingerprint(sampleSchema(layout))
+		f = fingerprint(sampleSchema(layout[1:]))
 		e.prints[string(layout)] = f
 	}
 	return f
@@ -229,12 +232,18 @@ func bitmap(null []bool) []byte {
 	return out
 }
 
-func seriesRecord(series []schemas.Series) arrow.Record {
-	b := array.NewRecordBuilder(memory.DefaultAllocator, seriesSchema())
+func seriesRecord(series []schemas.Series, form byte) arrow.Record {
+	b := array.NewRecordBuilder(memory.DefaultAllocator, seriesSchema(form))
 	defer b.Release()
 	for i := range series {
 		s := &series[i]
-		b.Field(0).(*array.StringBuilder).Append(s.GPU)
+		switch id := b.Field(0).(type) {
+		case *array.StringBuilder:
+			id.Append(s.GPU)
+		case *array.FixedSizeBinaryBuilder:
+			u := uuid.MustParse(s.GPU[len(uuidPrefix):])
+			id.Append(u[:])
+		}
 		b.Field(1).(*array.StringBuilder).Append(s.Slice)
 		b.Field(2).(*array.StringBuilder).Append(s.Model)
 		b.Field(3).(*array.Uint32Builder).Append(s.Interval)

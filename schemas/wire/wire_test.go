@@ -20,7 +20,7 @@ func drawSamples(t *rapid.T) *schemas.Samples {
 	s := &schemas.Samples{Node: rapid.String().Draw(t, "node")}
 	for range rapid.IntRange(1, 4).Draw(t, "series") {
 		s.Series = append(s.Series, schemas.Series{
-			GPU: rapid.String().Draw(t, "gpu"), Slice: rapid.String().Draw(t, "slice"), Model: rapid.String().Draw(t, "model"),
+			GPU: rapid.OneOf(rapid.String(), rapid.StringMatching(`GPU-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)).Draw(t, "gpu"), Slice: rapid.String().Draw(t, "slice"), Model: rapid.String().Draw(t, "model"),
 			Interval: rapid.Uint32().Draw(t, "interval"), MemoryTotal: rapid.OneOf(rapid.Just(schemas.Absent64), rapid.Uint64()).Draw(t, "total"),
 		})
 	}
@@ -291,7 +291,7 @@ func TestNewerAndOlderWritersOfSamples(t *testing.T) {
 	for i, h := range rec.Headers {
 		if h.Key == headerLayout {
 			newer.Headers[i].Value = append(slices.Clone(h.Value), "----"...)
-			older.Headers[i].Value = h.Value[:6]
+			older.Headers[i].Value = h.Value[:7]
 		}
 	}
 	if err := d.Decode(&s, newer); err != nil || s.Temperature[0] != 60 {
