@@ -1,0 +1,60 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/clickhouse"
+)
+
+// Config is the sink's configuration.
+type Config struct {
+	Broker     broker.Config `koanf:",squash"`
+	Topics     broker.Layout `koanf:",squash"`
+	ClickHouse string        `koanf:"clickhouse" doc:"where facts go: clickhouse://user@host:9000 or http://user@host:8123; the password there, or in ?password_file=PATH or ?password_env=NAME"`
+	Group      string        `koanf:"group" doc:"consumer group; sinks of one group share the partitions"`
+	Flush      Flush         `koanf:"flush"`
+}
+
+// Flush says when a batch is inserted: at the first of the three.
+type Flush struct {
+	Rows  int           `koanf:"rows" doc:"rows of a batch, over all tables"`
+	Bytes int           `koanf:"bytes" doc:"bytes of the records of a batch, as they came"`
+	Every time.Duration `koanf:"every" doc:"longest time that a row is held"`
+}
+
+// DefaultConfig lacks the brokers and the server. Its batches are large enough
+// that ClickHouse's work per insert does not count, and small enough for a few
+// tens of MB.
+func DefaultConfig() Config {
+	return Config{
+		Topics: broker.DefaultLayout(),
+		Group:  "gpumeter-sink",
+		Flush:  Flush{Rows: 100_000, Bytes: 16 << 20, Every: time.Second},
+	}
+}
+
+// Validate gives everything that is wrong, with the reasons.
+func (c Config) Validate() error {
+	errs := []error{c.Broker.Validate(), c.Topics.Validate()}
+	if c.ClickHouse == "" {
+		errs = append(errs, errors.New("clickhouse: none given: write clickhouse://user@host:9000"))
+	} else if _, err := clickhouse.ParseDSN(c.ClickHouse); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Group == "" {
+		errs = append(errs, errors.New("group: empty: the broker keeps the offsets under its name"))
+	}
+	if c.Flush.Rows < 1 || c.Flush.Rows > 1_000_000 {
+		errs = append(errs, fmt.Errorf("flush.rows: %d is not from 1 to 1000000: a batch is in memory as a whole", c.Flush.Rows))
+	}
+	if c.Flush.Bytes < 1<<10 || c.Flush.Bytes > 1<<30 {
+		errs = append(errs, fmt.Errorf("flush.bytes: %d is not from 1 KiB to 1 GiB: a batch is in memory as a whole", c.Flush.Bytes))
+	}
+	if c.Flush.Every < 10*time.Millisecond || c.Flush.Every > time.Minute {
+		errs = append(errs, fmt.Errorf("flush.every: %v is not from 10ms to 1m: it is added to the age of every fact", c.Flush.Every))
+	}
+	return errors.Join(errs...)
+}

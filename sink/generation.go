@@ -1,0 +1,65 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/clickhouse"
+)
+
+// maxGeneration keeps a version in 64 bits.
+const maxGeneration = 1<<16 - 1
+
+// generationOf numbers the cost topic that the brokers have now. Brokers give a
+// topic an id when it is created: a topic that was deleted and made again has
+// another id, starts at offset 0, and must still win over the cells of the old
+// one. So each id that a sink meets gets the next number. Two sinks that meet a
+// new id at the same time give it the same number.
+func generationOf(ctx context.Context, conn driver.Conn, admin *kadm.Client, log *slog.Logger) (uint32, error) {
+	topic := schemas.Prefix + schemas.StreamCost
+	details, err := admin.ListTopics(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the id of %s: %w", topic, err)
+	}
+	detail := details[topic]
+	if detail.Err != nil {
+		return 0, fmt.Errorf("ask for the id of %s: %w", topic, detail.Err)
+	}
+	id := detail.ID.String()
+	if detail.ID == (kadm.TopicID{}) {
+		log.Warn("the brokers give topics no ids (Kafka before 2.8): do not delete and recreate the topic, facts of the new one would lose against the old one's", "topic", topic)
+	}
+	return storedGeneration(ctx, conn, id)
+}
+
+// storedGeneration looks an id up and stores it when it is new.
+func storedGeneration(ctx context.Context, conn driver.Conn, id string) (uint32, error) {
+	const table = clickhouse.Database + "." + clickhouse.TableGenerations
+	var known, highest uint32
+	var matches, all uint64
+	err := conn.QueryRow(ctx, "SELECT countIf(topic_id = {id:String}), maxIf(generation, topic_id = {id:String}), count(), max(generation) FROM "+table+" FINAL",
+		driver.NamedValue{Name: "id", Value: id}).Scan(&matches, &known, &all, &highest)
+	if err != nil {
+		return 0, fmt.Errorf("look up the generation of the cost topic: %w", err)
+	}
+	if matches > 0 {
+		return known, nil
+	}
+	next := uint32(0)
+	if all > 0 {
+		next = highest + 1
+	}
+	if next > maxGeneration {
+		return 0, fmt.Errorf("the cost topic was recreated %d times: versions have no room for more, move the ledger to a new database", next)
+	}
+	if err := conn.Exec(ctx, "INSERT INTO "+table+" (topic_id, generation) VALUES ({id:String}, {generation:UInt32})",
+		driver.NamedValue{Name: "id", Value: id}, driver.NamedValue{Name: "generation", Value: fmt.Sprint(next)}); err != nil {
+		return 0, fmt.Errorf("store the generation of the cost topic: %w", err)
+	}
+	return next, nil
+}

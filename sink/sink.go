@@ -1,0 +1,222 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/clickhouse"
+	"github.com/gpumeter/gpumeter/sink/insert"
+)
+
+// Env is what the sink gets from its surroundings.
+type Env struct {
+	Log   *slog.Logger
+	Meter metric.Meter
+	// Ready, if given, is called when the tables are there and consuming
+	// begins; stats may be called from then on, from any goroutine.
+	Ready func(stats func() Stats)
+}
+
+// stopWithin is how long a stop waits for the last insert: less than the 10
+// seconds that a service has to stop.
+const stopWithin = 8 * time.Second
+
+// Run brings the server's schema up to date and stores the topics until ctx
+// ends, which is its regular end: nil then. What was inserted by then is
+// committed; what was not is read again by the successor. An error that no
+// retry can mend, a schema that does not fit above all, ends it too.
+func Run(ctx context.Context, cfg Config, env Env) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	s := &sink{cfg: cfg, env: env, counts: newCounts()}
+	life, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	stopped := context.AfterFunc(ctx, func() { time.AfterFunc(stopWithin, giveUp) })
+	defer stopped()
+	s.life = life
+
+	observed, err := s.counts.observe(env.Meter)
+	if err != nil {
+		return fmt.Errorf("metrics of the sink: %w", err)
+	}
+	defer func() { _ = observed.Unregister() }()
+	if err := s.open(ctx); err != nil {
+		s.close()
+		return end(ctx, err)
+	}
+	defer s.close()
+	if env.Ready != nil {
+		env.Ready(s.counts.snapshot)
+	}
+	return end(ctx, s.consume(ctx))
+}
+
+// end is nil for an error that is the end of ctx.
+func end(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// A sink is one run.
+type sink struct {
+	cfg    Config
+	env    Env
+	life   context.Context // outlives the end of Run's ctx by stopWithin at most
+	counts *counts
+	client *kgo.Client
+	server insert.Inserter
+	batch  *batch
+	due    time.Time // when a batch that is not empty is flushed at the latest
+	owned  partitions
+}
+
+// open connects to both sides, makes topics and tables where they are missing,
+// and waits for a server that is away.
+func (s *sink) open(ctx context.Context) error {
+	generation, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	s.batch = newBatch(generation)
+	if s.server, err = insert.New(s.cfg.ClickHouse); err != nil {
+		return err
+	}
+	opts, err := s.cfg.Broker.Options("gpumeter-sink")
+	if err != nil {
+		return err
+	}
+	opts = append(opts, broker.ConsumerOptions()...)
+	s.client, err = kgo.NewClient(append(opts,
+		kgo.ConsumerGroup(s.cfg.Group),
+		kgo.ConsumeTopics(s.batch.topics()...),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(), // the server's acknowledgement comes first
+		// Transactions end with a record of their own. Seeing it lets the
+		// committed offset reach the end of the topic.
+		kgo.KeepControlRecords(),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { s.owned.add(p) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { s.owned.remove(p) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { s.owned.remove(p) }),
+	)...)
+	if err != nil {
+		return fmt.Errorf("kafka client: %w", err)
+	}
+	return nil
+}
+
+// prepare makes sure of the topics and the schema and finds the generation.
+func (s *sink) prepare(ctx context.Context) (uint32, error) {
+	opts, err := s.cfg.Broker.Options("gpumeter-sink-admin")
+	if err != nil {
+		return 0, err
+	}
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return 0, fmt.Errorf("kafka client: %w", err)
+	}
+	defer client.Close()
+	if _, err := broker.Ensure(ctx, client, s.cfg.Topics); err != nil {
+		return 0, fmt.Errorf("topics at %v: %w", s.cfg.Broker.Brokers, err)
+	}
+	conn, err := clickhouse.Open(s.cfg.ClickHouse)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close() }()
+	var generation uint32
+	err = s.retry(ctx, func(ctx context.Context) error {
+		generation, err = migrated(ctx, conn, kadm.NewClient(client), s.env.Log)
+		return err
+	})
+	return generation, err
+}
+
+func migrated(ctx context.Context, conn driver.Conn, admin *kadm.Client, log *slog.Logger) (uint32, error) {
+	version, err := clickhouse.Migrate(ctx, conn)
+	if err != nil {
+		return 0, err
+	}
+	generation, err := generationOf(ctx, conn, admin, log)
+	if err != nil {
+		return 0, err
+	}
+	log.Info("storing", "schema", version, "generation", generation)
+	return generation, nil
+}
+
+func (s *sink) close() {
+	if s.client != nil {
+		s.client.Close()
+	}
+	if s.server != nil {
+		_ = s.server.Close()
+	}
+	if s.batch != nil {
+		s.batch.close()
+	}
+}
+
+// partitions is the set that this member of the group has.
+type partitions struct {
+	mu  sync.Mutex
+	set map[string]map[int32]bool
+}
+
+func (p *partitions) add(assigned map[string][]int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.set == nil {
+		p.set = map[string]map[int32]bool{}
+	}
+	for topic, numbers := range assigned {
+		if p.set[topic] == nil {
+			p.set[topic] = map[int32]bool{}
+		}
+		for _, n := range numbers {
+			p.set[topic][n] = true
+		}
+	}
+}
+
+func (p *partitions) remove(revoked map[string][]int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for topic, numbers := range revoked {
+		for _, n := range numbers {
+			delete(p.set[topic], n)
+		}
+	}
+}
+
+// of leaves out what another member has by now: a late commit would set its
+// offset back.
+func (p *partitions) of(all offsets) offsets {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mine := offsets{}
+	for topic, numbers := range all {
+		for n, at := range numbers {
+			if !p.set[topic][n] {
+				continue
+			}
+			if mine[topic] == nil {
+				mine[topic] = map[int32]kgo.EpochOffset{}
+			}
+			mine[topic][n] = at
+		}
+	}
+	return mine
+}
