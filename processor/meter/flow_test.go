@@ -81,17 +81,20 @@ func (s *story) cells(t *testing.T) map[cellKey]cellValue {
 		t.Fatal(err)
 	}
 	for i := range s.chapters {
-		ch := &s.chapters[i]
-		for _, b := range ch.samples {
-			e.AddSamples(b)
-		}
-		each(ch.allocations, e.AddAllocation)
-		each(ch.resources, e.AddResource)
-		each(ch.prices, e.AddPrice)
-		each(ch.tags, e.AddTag)
+		feedChapter(e, &s.chapters[i])
 	}
 	e.Advance(s.horizon, true, nil)
 	return e.(*ledger).published
+}
+
+func feedChapter(e Engine, ch *chapter) {
+	for _, b := range ch.samples {
+		e.AddSamples(b)
+	}
+	each(ch.allocations, e.AddAllocation)
+	each(ch.resources, e.AddResource)
+	each(ch.prices, e.AddPrice)
+	each(ch.tags, e.AddTag)
 }
 
 // check compares what was published with the story.
