@@ -44,16 +44,33 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*Stack, error) {
 		}
 		s.ClickHouse, s.HTTP = s.engine.DSN(), s.engine.HTTPURL()
 	}
-	if c.EmbedsBroker() {
-		if s.broker, err = broker.Start(broker.Options{Dir: BrokerDir(c.Data), Listen: c.Listen.Kafka}); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-		if s.broker.Killed() {
-			log.Warn("the process that had this data directory before was killed: the embedded broker may have lost records; remove the directory and replay again if verify disagrees", "data", c.Data)
-		}
-		s.Broker = kafka.Config{Brokers: s.broker.Addresses()}
+	if err := s.openBroker(c, log); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// OpenBroker is Open without ClickHouse.
+func OpenBroker(c Config, log *slog.Logger) (*Stack, error) {
+	s := &Stack{Broker: c.Broker}
+	if err := s.openBroker(c, log); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Stack) openBroker(c Config, log *slog.Logger) (err error) {
+	if !c.EmbedsBroker() {
+		return nil
+	}
+	if s.broker, err = broker.Start(broker.Options{Dir: BrokerDir(c.Data), Listen: c.Listen.Kafka}); err != nil {
+		return err
+	}
+	if s.broker.Killed() {
+		log.Warn("the process that had this data directory before was killed: the embedded broker may have lost records; remove the directory and replay again if verify disagrees", "data", c.Data)
+	}
+	s.Broker = kafka.Config{Brokers: s.broker.Addresses()}
+	return nil
 }
 
 // stopWithin bounds the stop of the engine.

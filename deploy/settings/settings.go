@@ -1,0 +1,70 @@
+// Package settings keeps, beside a ledger, the rules that it was made with, so
+// that whoever verifies it or adds to it judges by the same. It holds only what
+// changes the meaning of rows; how and when they are computed is nobody's
+// business afterwards.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gpumeter/gpumeter/processor"
+	"github.com/gpumeter/gpumeter/schemas/service"
+)
+
+// kept are the rules that change what a row says.
+type kept struct {
+	Window time.Duration  `koanf:"window"`
+	Idle   processor.Idle `koanf:"idle"`
+}
+
+// File is where a data directory has its settings: a YAML file for the base of
+// service.Sources.
+func File(data string) string { return filepath.Join(data, "settings.yaml") }
+
+// Keep writes the rules of a new ledger. For one that has rules already it
+// returns an error if they differ: half a ledger by other rules adds up to
+// nothing.
+func Keep(data string, rules processor.Rules) error {
+	now := kept{Window: rules.Window, Idle: rules.Idle}
+	before := kept{}
+	switch err := service.Load(&before, service.Sources{File: File(data)}); {
+	case errors.Is(err, fs.ErrNotExist):
+		return write(data, now)
+	case err != nil:
+		return fmt.Errorf("the ledger's settings: %w", err)
+	case before == now:
+		return nil
+	}
+	return fmt.Errorf("%s was made with %s, now %s are asked for: replay into another directory, or leave the settings as they are",
+		data, oneLine(before), oneLine(now))
+}
+
+func write(data string, k kept) error {
+	var text strings.Builder
+	text.WriteString("# The rules that this ledger was made with. Written once, by the first replay.\n")
+	for _, key := range service.Keys(k) {
+		fmt.Fprintf(&text, "%s: %s\n", key.Name, key.Default) //nolint:errcheck // a strings.Builder takes everything
+	}
+	temp := File(data) + ".new"
+	if err := os.WriteFile(temp, []byte(text.String()), 0o600); err != nil {
+		return fmt.Errorf("keep the settings: %w", err)
+	}
+	if err := os.Rename(temp, File(data)); err != nil {
+		return fmt.Errorf("keep the settings: %w", err)
+	}
+	return nil
+}
+
+func oneLine(k kept) string {
+	var parts []string
+	for _, key := range service.Keys(k) {
+		parts = append(parts, key.Name+"="+key.Default)
+	}
+	return strings.Join(parts, " ")
+}

@@ -1,0 +1,57 @@
+package settings
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gpumeter/gpumeter/processor"
+	"github.com/gpumeter/gpumeter/schemas/service"
+)
+
+func TestWhatWasKeptIsReadBack(t *testing.T) {
+	data := t.TempDir()
+	made := processor.DefaultRules()
+	made.Window, made.Idle = 30*time.Second, processor.Idle{Epsilon: 0.000125, MemoryBytes: 1<<63 + 1}
+	if err := Keep(data, made); err != nil {
+		t.Fatal(err)
+	}
+	got := processor.DefaultRules()
+	if err := service.Load(&got, service.Sources{Base: File(data)}); err != nil || got != made {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := Keep(data, made); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+}
+
+func TestOtherRulesAreRefused(t *testing.T) {
+	data := t.TempDir()
+	if err := Keep(data, processor.DefaultRules()); err != nil {
+		t.Fatal(err)
+	}
+	other := processor.DefaultRules()
+	other.Idle.Epsilon = 0.05
+	if err := Keep(data, other); err == nil || !strings.Contains(err.Error(), "idle.epsilon=0.01") || !strings.Contains(err.Error(), "idle.epsilon=0.05") {
+		t.Errorf("%v", err)
+	}
+	// What does not change the meaning of a row may change.
+	same := processor.DefaultRules()
+	same.Grace, same.Early.Every, same.State.Samples = time.Hour, 0, 100*time.Hour
+	if err := Keep(data, same); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDamagedSettingsAreAnError(t *testing.T) {
+	data := t.TempDir()
+	for _, text := range []string{"window: soon\n", "windows: 1m\n"} {
+		if err := os.WriteFile(File(data), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := Keep(data, processor.DefaultRules()); err == nil || !strings.Contains(err.Error(), "settings.yaml:1") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
