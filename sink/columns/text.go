@@ -1,6 +1,8 @@
 package columns
 
 import (
+	"strings"
+
 	"github.com/ClickHouse/ch-go/proto"
 )
 
@@ -29,7 +31,7 @@ func (t *text) entry(s string) uint32 {
 	i, ok := t.entries[s]
 	if !ok {
 		i = uint32(len(t.entries))
-		t.entries[s] = i
+		t.entries[strings.Clone(s)] = i // s may pin the memory of its whole record
 		t.dict.Append(s)
 	}
 	return i
