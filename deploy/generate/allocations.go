@@ -14,7 +14,7 @@ func (o *Options) writeAllocations(out *writer) {
 		// Starts are spread over the run, and a little before it.
 		at := o.Start - minute + (o.Duration+minute)*i/jobs
 		if d.IntN(3) == 0 {
-			at = d.instant()
+			at = d.near(at)
 		}
 		o.writeJob(d, out, places, fmt.Sprintf("%s%d", pick(d, "slurm/c/", "k8s/ns/", ""), i), at)
 	}
@@ -44,7 +44,7 @@ func (o *Options) writeJob(d dice, out *writer, places []place, id string, from 
 	}
 	out.line(d, start.end())
 	for d.chance(Updates, 40) {
-		update := o.event(d, pick(d, from, d.between(from, to+1), d.instant()), "update", id)
+		update := o.event(d, pick(d, from, d.between(from, to+1), d.near(to)), "update", id)
 		if d.IntN(2) == 0 {
 			update.raw("gpus", pick(d, "[]", o.gpus(d, places), o.gpus(d, places)))
 		}
@@ -54,14 +54,14 @@ func (o *Options) writeJob(d dice, out *writer, places []place, id string, from 
 		out.line(d, update.end())
 	}
 	if d.chance(Requeues, 15) {
-		again := d.instant()
+		again := from + d.between(-minute, 3*o.averageJob())
 		out.line(d, o.event(d, again, "start", id).raw("gpus", o.gpus(d, places)).text("user", pick(d, "ann", "zoe")).end())
-		out.line(d, o.event(d, d.instant(), "end", id).text("state", "failed").end())
+		out.line(d, o.event(d, again+d.between(-minute, o.averageJob()), "end", id).text("state", "failed").end())
 	}
 	if d.chance(Repeats, 10) {
 		out.line(d, o.event(d, from, "start", id).raw("gpus", o.gpus(d, places)).end())
 	}
-	if d.IntN(20) > 0 { // else it is open
+	if d.IntN(20) > 0 || to < o.Start+o.Duration/2 { // else it is open
 		out.line(d, o.event(d, to, "end", id).text("state", pick(d, "completed", "failed", "cancelled")).end())
 	}
 }

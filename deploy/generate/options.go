@@ -107,7 +107,7 @@ func (o *Options) jobs() int {
 	if o.Jobs > 0 {
 		return o.Jobs
 	}
-	return int(int64(o.Nodes*o.GPUsPerNode)*o.Duration/o.averageJob())*2/3 + 1
+	return int(int64(o.Nodes*o.GPUsPerNode)*o.Duration/o.averageJob())/2 + 1
 }
 
 // dice makes choices. Each file has its own, so that what one has more of does
@@ -148,4 +148,11 @@ func (d dice) instant() int64 {
 		return o.Start + d.between(0, o.Duration/minute+1)*minute - o.Start%minute // with a window
 	}
 	return o.Start + d.between(0, o.Duration)
+}
+
+// near is ms or a little later, where other things happen too.
+func (d dice) near(ms int64) int64 {
+	grain := pick(d, d.opt.Interval, minute)
+	steps := (ms - d.opt.Start) / grain
+	return d.opt.Start + (steps+d.Int64N(2))*grain
 }
