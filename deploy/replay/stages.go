@@ -19,6 +19,13 @@ import (
 	"github.com/gpumeter/gpumeter/sink"
 )
 
+// While input flows, batches and transactions are as large as the stages make
+// them; these only bound the wait for the last rows.
+const (
+	lastRows = 250 * time.Millisecond
+	turn     = 100 * time.Millisecond
+)
+
 // longestTransaction is what brokers allow: the last one of a replay holds
 // every cell.
 const longestTransaction = 15 * time.Minute
@@ -27,6 +34,7 @@ const longestTransaction = 15 * time.Minute
 func (r *replay) start() error {
 	into := sink.DefaultConfig()
 	into.Broker, into.Topics, into.ClickHouse = r.stack.Broker, r.cfg.Stack.Topics, r.stack.ClickHouse
+	into.Flush.Every = lastRows
 	r.sink = launch(r.ctx, "sink", r.fail, func(ctx context.Context) error {
 		return sink.Run(ctx, into, sink.Env{Log: r.Log, Meter: noop.Meter{}, Ready: r.watch.sink})
 	})
@@ -35,7 +43,7 @@ func (r *replay) start() error {
 	cfg.Broker, cfg.Topics, cfg.Rules = r.stack.Broker, r.cfg.Stack.Topics, r.cfg.Rules
 	cfg.Instance = "replay" // a replay after one that was killed ends its transaction at once
 	cfg.Tick.Every = 0      // the horizon is named, not read off a clock
-	cfg.Transaction.Timeout = longestTransaction
+	cfg.Transaction.Every, cfg.Transaction.Timeout = turn, longestTransaction
 	r.processor = launch(r.ctx, "processor", r.fail, func(ctx context.Context) error {
 		return processor.Run(ctx, cfg, processor.Env{Log: r.Log, Meter: noop.Meter{}, Ready: func(m *meter.Meter) { ready <- m }})
 	})
