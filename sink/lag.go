@@ -2,9 +2,11 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gpumeter/gpumeter/schemas"
 )
@@ -23,7 +25,7 @@ func Lag(ctx context.Context, admin *kadm.Client, group string) (int64, error) {
 		return 0, fmt.Errorf("list the topics' ends: %w", err)
 	}
 	committed, err := admin.FetchOffsets(ctx, group)
-	if err != nil {
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // no sink has begun
 		return 0, fmt.Errorf("fetch the offsets of group %s: %w", group, err)
 	}
 	var lag int64

@@ -47,7 +47,12 @@ func newPipe(t *testing.T) *pipe {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.client.Close)
-	p.admin = kadm.NewClient(p.client)
+	asking, err := kgo.NewClient(opts...) // the other one remembers for seconds which topics were missing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(asking.Close)
+	p.admin = kadm.NewClient(asking)
 	if _, err := broker.Ensure(t.Context(), p.client, broker.DefaultLayout()); err != nil {
 		t.Fatal(err)
 	}
