@@ -9,7 +9,8 @@ import (
 // (rule 2).
 type piece struct {
 	from, to int64    // ms
-	owned    bool     // false: another record has the GPU, here it is without holder or sample
+	owner    *record  // who has the GPU; on other records it is without holder or sample
+	owned    bool     // the owner is the record whose piece this is
 	holders  []holder // in order of allocation and slice
 }
 
@@ -38,8 +39,8 @@ func (l *Ledger) pieces(r *record, gpu string) []piece {
 		if !r.exists(t) {
 			continue
 		}
-		p := piece{from: t, to: cuts[i+1], owned: l.owns(r, d, t)}
-		if p.owned {
+		p := piece{from: t, to: cuts[i+1], owner: l.owner(d, t)}
+		if p.owned = p.owner == r; p.owned {
 			p.holders = holdersOf(active)
 		}
 		pieces = appendPiece(pieces, p)
@@ -47,24 +48,24 @@ func (l *Ledger) pieces(r *record, gpu string) []piece {
 	return pieces
 }
 
-// appendPiece lengthens the last piece where nothing changed.
+// appendPiece lengthens the last piece where neither owner nor holders changed.
 func appendPiece(pieces []piece, p piece) []piece {
-	if n := len(pieces) - 1; n >= 0 && pieces[n].owned == p.owned && slices.Equal(pieces[n].holders, p.holders) {
+	if n := len(pieces) - 1; n >= 0 && pieces[n].owner == p.owner && slices.Equal(pieces[n].holders, p.holders) {
 		pieces[n].to = p.to
 		return pieces
 	}
 	return append(pieces, p)
 }
 
-// owns tells whether the GPU belongs to r at t: of several records the latest
-// does, then the one with the greatest resource id.
-func (l *Ledger) owns(r *record, d device, t int64) bool {
-	for _, other := range l.onDevice[d] {
-		if other.exists(t) && r.before(other) {
-			return false
+// owner is who has a GPU at t: of several records the latest, then the one with
+// the greatest resource id.
+func (l *Ledger) owner(d device, t int64) (owner *record) {
+	for _, r := range l.onDevice[d] {
+		if r.exists(t) && (owner == nil || owner.before(r)) {
+			owner = r
 		}
 	}
-	return true
+	return owner
 }
 
 func holdersOf(active []hold) []holder {

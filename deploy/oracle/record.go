@@ -27,7 +27,7 @@ type record struct {
 
 func (r *record) exists(t int64) bool { return r.From <= t && t < r.end }
 
-// before tells whether o is preferred to r where both have a GPU (rule 1).
+// before tells whether o has a GPU rather than r (rule 1).
 func (r *record) before(o *record) bool {
 	return cmp.Or(cmp.Compare(r.From, o.From), strings.Compare(r.Resource, o.Resource)) < 0
 }
