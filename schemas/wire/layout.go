@@ -5,78 +5,131 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/google/uuid"
-
-	"github.com/gpumeter/gpumeter/schemas"
 )
 
-// A layout is how the series name their GPUs (formText or formUUID), then a
-// letter a column, in the order of sampleColumns, or '-' where no row reports the
-// column, which is then not in the message. With k = letter - 'a':
+// The layout of a samples record: a letter for each of seriesColumns, '|', a
+// letter for each of sampleColumns. '-' stands for a column that no row reports:
+// it is not in the message. A text is 't' (utf8); GPU ids may be 'u': 16 bytes
+// each of a UUID behind uuidPrefix, since hex digits hardly compress. An integer
+// is one letter, k = its distance from 'a', or from 'A' in upper case:
 //
 //	k&3     width: 1, 2, 4 or 8 bytes, unsigned
-//	k>>2&1  1: zigzag differences: v[i] = v[i-1] + (z[i]>>1 ^ -(z[i]&1)), v[-1] = 0
-//	k>>3    unit: index into the column's units, coarsest that is exact
+//	k>>2&1  differences: v[i] = v[i-1] + zigzag(x[i]), v[-1] = 0
+//	k>>3    unit: index into the column's units; the value is v × unit
 //
-// Columns are only ever appended; a reader skips letters beyond those it knows.
-const missing = '-'
-
-// Forms of GPU ids in the series message. Hex digits of a random UUID hardly
-// compress: as 16 bytes each they weigh less than half.
+// Upper case is energy less what power explains:
+//
+//	v[i] = v[i-1] + zigzag(x[i]) + power[i]·(ts[i] - ts[i-1]) / 10⁶, ts[-1] = ts[0]
+//
+// with power in mW, ts in ms, the quotient cut towards zero, and all of it modulo
+// 2⁶⁴. zigzag(x) is x>>1 ^ -(x&1). Columns are only ever appended to either side;
+// a reader skips letters beyond those it knows.
 const (
-	formText = 't' // utf8
-	formUUID = 'u' // "GPU-" and the canonical text of 16 bytes, all of them
+	layoutMissing   = '-'
+	layoutText      = 't'
+	layoutUUID      = 'u'
+	layoutSeparator = '|'
 )
 
-// A codec is one letter taken apart.
+// microjoules is how many mW·ms make a joule.
+const microjoules = 1_000_000
+
+// A codec is an integer's letter taken apart.
 type codec struct {
-	width int // bytes
-	delta bool
-	unit  uint64 // in the column's canonical unit
+	width     int    // bytes
+	delta     bool   // differences
+	explained bool   // differences less what power explains
+	unit      uint64 // in the column's canonical unit
 }
 
-// A sampleColumn is a column of the rows message.
-type sampleColumn struct {
+// A column is a column of one of the two messages of a samples record.
+type column struct {
 	name  string
+	text  bool
 	delta bool      // written as differences
 	units [3]uint64 // exact alternatives, finest first
 }
 
-const sampleColumnCount = 10
+const (
+	seriesColumnCount = 5
+	sampleColumnCount = 10
+)
 
-// sampleColumns are the columns of schemas.Samples in declaration order; ts
-// counts from the base header. An unsigned column holds value / unit.
-func sampleColumns() [sampleColumnCount]sampleColumn {
-	one := [3]uint64{1, 1, 1}
-	share := [3]uint64{1, 100, 10_000}
-	return [sampleColumnCount]sampleColumn{
-		{"series", false, one},
-		{"ts", true, [3]uint64{1, 10, 1000}},
-		{"utilization", false, share},
-		{"sm_active", true, share},
-		{"tensor_active", true, share},
-		{"dram_active", true, share},
-		{"memory_used_bytes", true, [3]uint64{1, 1 << 10, 1 << 20}},
-		{"power", true, [3]uint64{1, 10, 100}},
-		{"energy_joules", true, one},
-		{"temperature_celsius", true, one},
+// seriesColumns are the columns of schemas.Series in declaration order.
+func seriesColumns() [seriesColumnCount]column {
+	return [seriesColumnCount]column{
+		{name: "gpu", text: true},
+		{name: "slice", text: true},
+		{name: "gpu_model", text: true},
+		{name: "interval", units: [3]uint64{1, 10, 1000}},
+		{name: "memory_total_bytes", units: [3]uint64{1, 1 << 10, 1 << 20}},
 	}
 }
 
-func letter(width, unit int, delta bool) byte {
+// sampleColumns are the columns of schemas.Samples in declaration order; ts
+// counts from the base header.
+func sampleColumns() [sampleColumnCount]column {
+	one := [3]uint64{1, 1, 1}
+	share := [3]uint64{1, 100, 10_000}
+	return [sampleColumnCount]column{
+		{name: "series", delta: true, units: one},
+		{name: "ts", delta: true, units: [3]uint64{1, 10, 1000}},
+		{name: "utilization", units: share},
+		{name: "sm_active", delta: true, units: share},
+		{name: "tensor_active", delta: true, units: share},
+		{name: "dram_active", delta: true, units: share},
+		{name: "memory_used_bytes", delta: true, units: [3]uint64{1, 1 << 10, 1 << 20}},
+		{name: "power", delta: true, units: [3]uint64{1, 10, 100}},
+		{name: "energy_joules", delta: true, units: one},
+		{name: "temperature_celsius", delta: true, units: one},
+	}
+}
+
+func letter(width, unit int, delta, explained bool) byte {
 	k := map[int]int{1: 0, 2: 1, 4: 2, 8: 3}[width] | unit<<3
 	if delta {
 		k |= 4
+	}
+	if explained {
+		return byte('A' + k)
 	}
 	return byte('a' + k)
 }
 
 // parseLetter is the reverse of letter; ok is false for what letter never gives.
-func parseLetter(c byte, col *sampleColumn) (codec, bool) {
-	k := int(c) - 'a'
-	if k < 0 || k >= 24 {
+func parseLetter(c byte, col *column) (codec, bool) {
+	k, explained := int(c)-'a', false
+	if c < 'a' {
+		k, explained = int(c)-'A', true
+	}
+	if k < 0 || k >= 24 || col.text || (explained && k&4 == 0) {
 		return codec{}, false
 	}
-	return codec{width: 1 << (k & 3), delta: k>>2&1 == 1, unit: col.units[k>>3]}, true
+	return codec{width: 1 << (k & 3), delta: k>>2&1 == 1, explained: explained, unit: col.units[k>>3]}, true
+}
+
+// arrowSchema is the Arrow schema of a message of columns with these letters.
+func arrowSchema(columns []column, letters []byte) *arrow.Schema {
+	var fields []arrow.Field
+	for i := range columns[:min(len(columns), len(letters))] {
+		var t arrow.DataType
+		switch c := letters[i]; {
+		case c == layoutMissing:
+			continue
+		case columns[i].text && c == layoutUUID:
+			t = &arrow.FixedSizeBinaryType{ByteWidth: 16}
+		case columns[i].text:
+			t = arrow.BinaryTypes.String
+		default:
+			k, ok := parseLetter(c, &columns[i])
+			if !ok {
+				continue
+			}
+			t = unsigned(k.width)
+		}
+		fields = append(fields, arrow.Field{Name: columns[i].name, Type: t, Nullable: true})
+	}
+	return arrow.NewSchema(fields, nil)
 }
 
 func unsigned(width int) arrow.DataType {
@@ -91,48 +144,16 @@ func unsigned(width int) arrow.DataType {
 	return arrow.PrimitiveTypes.Uint64
 }
 
-// sampleSchema is the Arrow schema of a rows message with this layout.
-func sampleSchema(layout []byte) *arrow.Schema {
-	var fields []arrow.Field
-	for i, col := range sampleColumns() {
-		if i >= len(layout) || layout[i] == missing {
-			continue
-		}
-		if c, ok := parseLetter(layout[i], &col); ok {
-			fields = append(fields, arrow.Field{Name: col.name, Type: unsigned(c.width), Nullable: true})
-		}
-	}
-	return arrow.NewSchema(fields, nil)
-}
-
-// seriesSchema is the Arrow schema of the series message.
-func seriesSchema(form byte) *arrow.Schema {
-	var gpu arrow.DataType = arrow.BinaryTypes.String
-	if form == formUUID {
-		gpu = &arrow.FixedSizeBinaryType{ByteWidth: 16}
-	}
-	return arrow.NewSchema([]arrow.Field{
-		{Name: "gpu", Type: gpu},
-		{Name: "slice", Type: arrow.BinaryTypes.String},
-		{Name: "gpu_model", Type: arrow.BinaryTypes.String},
-		{Name: "interval", Type: arrow.PrimitiveTypes.Uint32},
-		{Name: "memory_total_bytes", Type: arrow.PrimitiveTypes.Uint64, Nullable: true},
-	}, nil)
-}
-
 // uuidPrefix stands before the UUID in NVIDIA's ids of whole GPUs.
 const uuidPrefix = "GPU-"
 
-// formOf is formUUID when every GPU id is uuidPrefix and a canonical UUID.
-func formOf(series []schemas.Series) byte {
-	for i := range series {
-		id, ok := strings.CutPrefix(series[i].GPU, uuidPrefix)
-		if !ok {
-			return formText
-		}
-		if u, err := uuid.Parse(id); err != nil || u.String() != id {
-			return formText
-		}
+// parseUUID reads a GPU id that is uuidPrefix and the canonical text of a UUID,
+// which uuid.UUID.String gives back.
+func parseUUID(id string) (uuid.UUID, bool) {
+	text, ok := strings.CutPrefix(id, uuidPrefix)
+	if !ok || len(text) != 36 || strings.ToLower(text) != text {
+		return uuid.UUID{}, false
 	}
-	return formUUID
+	u, err := uuid.Parse(text)
+	return u, err == nil
 }

@@ -27,6 +27,8 @@ const (
 const (
 	maxValue = 16 << 20 // bytes of a value, compressed or not
 	maxRows  = 1 << 20
+
+	maxSeries = 1 << 16
 )
 
 // ErrCorrupt is wrapped by every error of a decoder: the record cannot be read,
@@ -93,10 +95,12 @@ func checksum(b []byte) uint32 {
 	return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
 }
 
-// fingerprint is the 64-bit FNV-1a of the schema as text: names, types, order.
-func fingerprint(s *arrow.Schema) uint64 {
+// fingerprint is the 64-bit FNV-1a of schemas as text: names, types, order.
+func fingerprint(schemas ...*arrow.Schema) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(s.String()))
+	for _, s := range schemas {
+		_, _ = h.Write([]byte(s.String()))
+	}
 	return h.Sum64()
 }
 

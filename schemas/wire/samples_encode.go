@@ -1,17 +1,12 @@
 package wire
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"slices"
 
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
-	"github.com/apache/arrow/go/v17/arrow/memory"
-	"github.com/google/uuid"
 	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -24,9 +19,14 @@ type SampleEncoder struct {
 	zstd   *zstd.Encoder
 	order  []int
 	wide   []uint64 // one column, in the order of the message
+	ts     []uint64 // ts and power likewise, for energy
+	power  []uint64
 	null   []bool
-	raw    bytes.Buffer
-	cols   [sampleColumnCount]sampleColumn
+	layout []byte
+	batch  batch
+	raw    []byte
+	series [seriesColumnCount]column
+	cols   [sampleColumnCount]column
 	prints map[string]uint64 // fingerprint by layout
 }
 
@@ -34,7 +34,7 @@ func (e *SampleEncoder) open() (err error) {
 	if e.zstd != nil {
 		return nil
 	}
-	e.cols, e.prints = sampleColumns(), map[string]uint64{}
+	e.series, e.cols, e.prints = seriesColumns(), sampleColumns(), map[string]uint64{}
 	if e.zstd, err = newCompressor(zstd.SpeedDefault); err != nil {
 		return fmt.Errorf("make a zstd encoder: %w", err)
 	}
@@ -52,36 +52,31 @@ func (e *SampleEncoder) Encode(s *schemas.Samples) (*kgo.Record, error) {
 		return nil, fmt.Errorf("samples of node %q: %w", s.Node, err)
 	}
 	e.sort(s)
-	e.raw.Reset()
-	form := formOf(s.Series)
-	if err := writeMessage(&e.raw, seriesRecord(s.Series, form)); err != nil {
-		return nil, fmt.Errorf("encode series of node %q: %w", s.Node, err)
-	}
 	base := int64(0)
 	if s.Len() > 0 {
 		base = slices.Min(s.TS)
 	}
-	rows, letters := e.rows(s, base)
-	layout := append([]byte{form}, letters...)
-	if err := writeMessage(&e.raw, rows); err != nil {
-		return nil, fmt.Errorf("encode samples of node %q: %w", s.Node, err)
-	}
-	value := e.zstd.EncodeAll(e.raw.Bytes(), make([]byte, 0, e.raw.Len()/2+64))
-	rec, err := record(schemas.StreamSamples, s.Node, value, s.Len(), e.fingerprint(layout))
+	e.layout, e.raw = e.layout[:0], e.raw[:0]
+	e.writeSeries(s.Series)
+	e.layout = append(e.layout, layoutSeparator)
+	e.writeRows(s, base)
+	value := e.zstd.EncodeAll(e.raw, make([]byte, 0, len(e.raw)/2+64))
+	rec, err := record(schemas.StreamSamples, s.Node, value, s.Len(), e.fingerprint())
 	if err != nil {
 		return nil, err
 	}
 	rec.Headers = append(rec.Headers,
-		kgo.RecordHeader{Key: headerLayout, Value: layout},
+		kgo.RecordHeader{Key: headerLayout, Value: slices.Clone(e.layout)},
 		kgo.RecordHeader{Key: headerBase, Value: binary.LittleEndian.AppendUint64(nil, uint64(base))})
 	return rec, nil
 }
 
-func (e *SampleEncoder) fingerprint(layout []byte) uint64 {
-	f, ok := e.prints[string(layout)]
+// fingerprint is that of the two schemas which the layout gives.
+func (e *SampleEncoder) fingerprint() uint64 {
+	f, ok := e.prints[string(e.layout)]
 	if !ok {
-		f = fingerprint(sampleSchema(layout[1:]))
-		e.prints[string(layout)] = f
+		f = fingerprint(arrowSchema(e.series[:], e.layout[:seriesColumnCount]), arrowSchema(e.cols[:], e.layout[seriesColumnCount+1:]))
+		e.prints[string(e.layout)] = f
 	}
 	return f
 }
@@ -93,8 +88,8 @@ func check(s *schemas.Samples) error {
 			return fmt.Errorf("a column has %d rows, ts has %d", m, n)
 		}
 	}
-	if len(s.Series) > 1<<16 {
-		return fmt.Errorf("%d series, at most %d fit", len(s.Series), 1<<16)
+	if len(s.Series) > maxSeries {
+		return fmt.Errorf("%d series, at most %d fit", len(s.Series), maxSeries)
 	}
 	for _, k := range s.Index {
 		if int(k) >= len(s.Series) {
@@ -111,33 +106,148 @@ func (e *SampleEncoder) sort(s *schemas.Samples) {
 	for i := range e.order {
 		e.order[i] = i
 	}
-	slices.SortStableFunc(e.order, func(a, b int) int {
+	less := func(a, b int) int {
 		return cmp.Or(cmp.Compare(s.Index[a], s.Index[b]), cmp.Compare(s.TS[a], s.TS[b]))
-	})
+	}
+	if !slices.IsSortedFunc(e.order, less) {
+		slices.SortStableFunc(e.order, less)
+	}
 }
 
-// rows makes the rows batch: each column in the narrowest exact form.
-func (e *SampleEncoder) rows(s *schemas.Samples, base int64) (arrow.Record, []byte) {
-	layout := make([]byte, 0, sampleColumnCount)
-	var fields []arrow.Field
-	var columns []arrow.Array
+// writeSeries appends the series message and its letters.
+func (e *SampleEncoder) writeSeries(series []schemas.Series) {
+	e.batch.reset(len(series))
+	e.null, e.wide = grow(e.null, len(series)), grow(e.wide, len(series))
+	e.layout = append(e.layout, e.ids(series),
+		e.texts(series, func(s *schemas.Series) string { return s.Slice }),
+		e.texts(series, func(s *schemas.Series) string { return s.Model }))
+	interval := func(s *schemas.Series) (uint64, bool) { return uint64(s.Interval), true }
+	total := func(s *schemas.Series) (uint64, bool) { return s.MemoryTotal, s.MemoryTotal != schemas.Absent64 }
+	for i, value := range []func(*schemas.Series) (uint64, bool){interval, total} {
+		nulls, last := 0, uint64(0)
+		for k := range series {
+			v, ok := value(&series[k])
+			if !ok {
+				v = last
+				nulls++
+			}
+			e.wide[k], e.null[k], last = v, !ok, v
+		}
+		e.integers(&e.series[3+i], nulls, false)
+	}
+	e.raw = e.batch.appendTo(e.raw)
+}
+
+// ids adds the GPU ids: as UUIDs when all of them are.
+func (e *SampleEncoder) ids(series []schemas.Series) byte {
+	for i := range series {
+		if _, ok := parseUUID(series[i].GPU); !ok {
+			e.texts(series, func(s *schemas.Series) string { return s.GPU })
+			return layoutText
+		}
+	}
+	e.batch.column(0)
+	e.batch.validity(nil, 0)
+	out := e.batch.buffer(16 * len(series))
+	for i := range series {
+		id, _ := parseUUID(series[i].GPU)
+		copy(out[16*i:], id[:])
+	}
+	return layoutUUID
+}
+
+// texts adds a utf8 column and gives its letter. Only the ids may be all empty
+// and yet be written: a series has an id.
+func (e *SampleEncoder) texts(series []schemas.Series, text func(*schemas.Series) string) byte {
+	size := 0
+	for i := range series {
+		size += len(text(&series[i]))
+	}
+	if size == 0 && len(e.batch.nulls) > 0 {
+		return layoutMissing
+	}
+	e.batch.column(0)
+	e.batch.validity(nil, 0)
+	offsets, at := e.batch.buffer(4*(len(series)+1)), 0
+	for i := range series {
+		at += len(text(&series[i]))
+		binary.LittleEndian.PutUint32(offsets[4*i+4:], uint32(at))
+	}
+	data := e.batch.buffer(size)
+	for i := range series {
+		data = data[copy(data, text(&series[i])):]
+	}
+	return layoutText
+}
+
+// writeRows appends the rows message and its letters.
+func (e *SampleEncoder) writeRows(s *schemas.Samples, base int64) {
+	e.batch.reset(s.Len())
+	explained := false // power is known in every row
 	for i := range e.cols {
 		nulls := e.load(s, i, base)
-		if nulls == s.Len() && i >= 2 {
-			layout = append(layout, missing)
+		switch i {
+		case 1:
+			e.ts = append(e.ts[:0], e.wide...)
+		case 7:
+			e.power, explained = append(e.power[:0], e.wide...), nulls == 0
+		}
+		e.integers(&e.cols[i], nulls, i == 8 && nulls == 0 && explained)
+	}
+	e.raw = e.batch.appendTo(e.raw)
+}
+
+// integers adds the column in wide and null in its narrowest exact form, or
+// leaves it out when all of it is null.
+func (e *SampleEncoder) integers(col *column, nulls int, explained bool) {
+	if nulls == len(e.wide) && nulls > 0 {
+		e.layout = append(e.layout, layoutMissing)
+		return
+	}
+	unit := e.divide(col)
+	if col.delta {
+		e.differences(explained)
+	}
+	all := uint64(0)
+	for _, v := range e.wide {
+		all |= v
+	}
+	width := 1
+	for width < 8 && bits.Len64(all) > 8*width {
+		width *= 2
+	}
+	e.batch.column(nulls)
+	e.batch.validity(e.null, nulls)
+	e.batch.integers(e.wide, width)
+	e.layout = append(e.layout, letter(width, unit, col.delta, explained))
+}
+
+// divide brings wide to the coarsest unit of col that is exact.
+func (e *SampleEncoder) divide(col *column) int {
+	for unit := 2; unit > 0; unit-- {
+		u := col.units[unit]
+		if u == 1 || slices.ContainsFunc(e.wide, func(v uint64) bool { return v%u != 0 }) {
 			continue
 		}
-		width, unit := e.narrow(i)
-		data := memory.NewBufferBytes(pack(e.wide, width))
-		var validity *memory.Buffer
-		if nulls > 0 {
-			validity = memory.NewBufferBytes(bitmap(e.null))
+		for k := range e.wide {
+			e.wide[k] /= u
 		}
-		fields = append(fields, arrow.Field{Name: e.cols[i].name, Type: unsigned(width), Nullable: true})
-		columns = append(columns, array.MakeFromData(array.NewData(unsigned(width), s.Len(), []*memory.Buffer{validity, data}, nil, nulls, 0)))
-		layout = append(layout, letter(width, unit, e.cols[i].delta))
+		return unit
 	}
-	return array.NewRecord(arrow.NewSchema(fields, nil), columns, int64(s.Len())), layout
+	return 0
+}
+
+// differences replaces wide by zigzags of its differences, less what power
+// explains if it does.
+func (e *SampleEncoder) differences(explained bool) {
+	last := uint64(0)
+	for k, v := range e.wide {
+		d := int64(v - last)
+		if explained && k > 0 {
+			d -= int64(e.power[k]) * int64(e.ts[k]-e.ts[k-1]) / microjoules
+		}
+		e.wide[k], last = uint64(d<<1)^uint64(d>>63), v
+	}
 }
 
 // load puts column i into wide and null, in message order, and counts nulls.
@@ -156,7 +266,7 @@ func (e *SampleEncoder) load(s *schemas.Samples, i int, base int64) (nulls int) 
 	case 9:
 		return gather(e, s.Temperature, func(v int16) (uint64, bool) { return uint64(int64(v)), v != schemas.Absent16 })
 	}
-	column := map[int][]uint32{2: s.Utilization, 3: s.SMActive, 4: s.TensorActive, 5: s.DRAMActive, 7: s.Power}[i]
+	column := [sampleColumnCount][]uint32{2: s.Utilization, 3: s.SMActive, 4: s.TensorActive, 5: s.DRAMActive, 7: s.Power}[i]
 	return gather(e, column, func(v uint32) (uint64, bool) { return uint64(v), v != schemas.Absent32 })
 }
 
@@ -173,118 +283,4 @@ func gather[T any](e *SampleEncoder, column []T, value func(T) (uint64, bool)) (
 		e.wide[k], e.null[k], last = v, !ok, v
 	}
 	return nulls
-}
-
-// narrow divides wide by the coarsest exact unit, takes differences where the
-// column wants them, and gives the width that holds the result.
-func (e *SampleEncoder) narrow(i int) (width, unit int) {
-	col := &e.cols[i]
-	for unit = 2; unit > 0; unit-- {
-		if u := col.units[unit]; u != col.units[0] && !slices.ContainsFunc(e.wide, func(v uint64) bool { return v%u != 0 }) {
-			break
-		}
-	}
-	greatest, last := uint64(0), uint64(0)
-	for k, v := range e.wide {
-		v /= col.units[unit]
-		if col.delta {
-			d := int64(v - last)
-			last, v = v, uint64(d<<1)^uint64(d>>63)
-		}
-		e.wide[k] = v
-		greatest |= v
-	}
-	switch {
-	case greatest < 1<<8:
-		return 1, unit
-	case greatest < 1<<16:
-		return 2, unit
-	case greatest < 1<<32:
-		return 4, unit
-	}
-	return 8, unit
-}
-
-func pack(wide []uint64, width int) []byte {
-	out := make([]byte, 0, len(wide)*width)
-	for _, v := range wide {
-		switch width {
-		case 1:
-			out = append(out, byte(v))
-		case 2:
-			out = binary.LittleEndian.AppendUint16(out, uint16(v))
-		case 4:
-			out = binary.LittleEndian.AppendUint32(out, uint32(v))
-		default:
-			out = binary.LittleEndian.AppendUint64(out, v)
-		}
-	}
-	return out
-}
-
-func bitmap(null []bool) []byte {
-	out := make([]byte, (len(null)+7)/8)
-	for i, n := range null {
-		if !n {
-			out[i>>3] |= 1 << (i & 7)
-		}
-	}
-	return out
-}
-
-func seriesRecord(series []schemas.Series, form byte) arrow.Record {
-	b := array.NewRecordBuilder(memory.DefaultAllocator, seriesSchema(form))
-	defer b.Release()
-	for i := range series {
-		s := &series[i]
-		switch id := b.Field(0).(type) {
-		case *array.StringBuilder:
-			id.Append(s.GPU)
-		case *array.FixedSizeBinaryBuilder:
-			u := uuid.MustParse(s.GPU[len(uuidPrefix):])
-			id.Append(u[:])
-		}
-		b.Field(1).(*array.StringBuilder).Append(s.Slice)
-		b.Field(2).(*array.StringBuilder).Append(s.Model)
-		b.Field(3).(*array.Uint32Builder).Append(s.Interval)
-		if s.MemoryTotal == schemas.Absent64 {
-			b.Field(4).(*array.Uint64Builder).AppendNull()
-		} else {
-			b.Field(4).(*array.Uint64Builder).Append(s.MemoryTotal)
-		}
-	}
-	return b.NewRecord()
-}
-
-// bare writes the record batch messages of a stream and leaves its schema out.
-type bare struct {
-	out    *bytes.Buffer
-	schema bool // the schema has passed
-}
-
-func (*bare) Start() error { return nil }
-func (*bare) Close() error { return nil }
-
-func (w *bare) WritePayload(p ipc.Payload) error {
-	if !w.schema {
-		w.schema = true
-		return nil
-	}
-	meta := p.Meta()
-	defer meta.Release()
-	size := (meta.Len() + 7) &^ 7
-	w.out.Write(binary.LittleEndian.AppendUint32([]byte{0xFF, 0xFF, 0xFF, 0xFF}, uint32(size)))
-	w.out.Write(meta.Bytes())
-	w.out.Write(make([]byte, size-meta.Len()))
-	return p.SerializeBody(w.out)
-}
-
-// writeMessage appends rec as one bare record batch message and releases it.
-func writeMessage(out *bytes.Buffer, rec arrow.Record) error {
-	defer rec.Release()
-	w := ipc.NewWriterWithPayloadWriter(&bare{out: out}, ipc.WithSchema(rec.Schema()))
-	if err := w.Write(rec); err != nil {
-		return err
-	}
-	return w.Close()
 }

@@ -291,7 +291,7 @@ func TestNewerAndOlderWritersOfSamples(t *testing.T) {
 	for i, h := range rec.Headers {
 		if h.Key == headerLayout {
 			newer.Headers[i].Value = append(slices.Clone(h.Value), "----"...)
-			older.Headers[i].Value = h.Value[:7]
+			older.Headers[i].Value = h.Value[:seriesColumnCount+1+6]
 		}
 	}
 	if err := d.Decode(&s, newer); err != nil || s.Temperature[0] != 60 {

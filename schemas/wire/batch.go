@@ -1,0 +1,107 @@
+package wire
+
+import "encoding/binary"
+
+// A batch builds one Arrow IPC RecordBatch message, column after column, without
+// Arrow: the writer of what message reads. Arrow's own writer costs 15 µs and 15
+// allocations a column, and its metadata compress worse.
+type batch struct {
+	rows    int
+	nulls   []int
+	buffers [][2]int // offset and length in body; a buffer of no bytes is (0, 0)
+	body    []byte
+}
+
+func (b *batch) reset(rows int) {
+	b.rows, b.nulls, b.buffers, b.body = rows, b.nulls[:0], b.buffers[:0], b.body[:0]
+}
+
+// column begins a column; its buffers follow.
+func (b *batch) column(nulls int) { b.nulls = append(b.nulls, nulls) }
+
+// buffer adds a buffer of n zero bytes, to be filled before the next one.
+func (b *batch) buffer(n int) []byte {
+	if n == 0 {
+		b.buffers = append(b.buffers, [2]int{})
+		return nil
+	}
+	at := len(b.body)
+	b.buffers = append(b.buffers, [2]int{at, n})
+	padded := (n + 7) &^ 7
+	b.body = append(b.body, make([]byte, padded)...)
+	return b.body[at : at+n]
+}
+
+// validity adds the validity buffer of a column, empty when it has no nulls.
+func (b *batch) validity(null []bool, nulls int) {
+	if nulls == 0 {
+		b.buffer(0)
+		return
+	}
+	bits := b.buffer((len(null) + 7) / 8)
+	for i, n := range null {
+		if !n {
+			bits[i>>3] |= 1 << (i & 7)
+		}
+	}
+}
+
+// integers adds the data buffer of an unsigned column of width bytes a value.
+func (b *batch) integers(values []uint64, width int) {
+	out := b.buffer(len(values) * width)
+	switch width {
+	case 1:
+		for i, v := range values {
+			out[i] = byte(v)
+		}
+	case 2:
+		for i, v := range values {
+			binary.LittleEndian.PutUint16(out[2*i:], uint16(v))
+		}
+	case 4:
+		for i, v := range values {
+			binary.LittleEndian.PutUint32(out[4*i:], uint32(v))
+		}
+	default:
+		for i, v := range values {
+			binary.LittleEndian.PutUint64(out[8*i:], v)
+		}
+	}
+}
+
+// appendTo appends the message. Its flatbuffer has one shape, with the positions
+// of the parts that do not move:
+//
+//	 0  position of Message
+//	 4  vtable of Message: version, kind, head, body length
+//	16  Message
+//	36  vtable of RecordBatch: rows, nodes, buffers
+//	48  RecordBatch
+//	68  nodes: a count, then rows and nulls of each column
+//	    buffers: padding, a count, then offset and length of each
+func (b *batch) appendTo(out []byte) []byte {
+	u16, u32, u64 := binary.LittleEndian.AppendUint16, binary.LittleEndian.AppendUint32, binary.LittleEndian.AppendUint64
+	const version, kind = 4, kindBatch
+	buffers := 76 + 16*len(b.nulls) // position of the count
+	size := buffers + 4 + 16*len(b.buffers)
+	out = u32(u32(out, 0xFFFFFFFF), uint32(size))
+	out = u32(out, 16)
+	for _, v := range []uint16{12, 20, 16, 18, 4, 8} { // size of vtable and table, then where each field is
+		out = u16(out, v)
+	}
+	out = u64(u32(u32(out, 16-4), 48-20), uint64(len(b.body)))
+	out = append(out, version, 0, kind, 0)
+	for _, v := range []uint16{10, 20, 8, 4, 16, 0} {
+		out = u16(out, v)
+	}
+	out = u32(u64(u32(u32(out, 48-36), 68-52), uint64(b.rows)), uint32(buffers-64))
+	out = u32(out, uint32(len(b.nulls)))
+	for _, n := range b.nulls {
+		out = u64(u64(out, uint64(b.rows)), uint64(n))
+	}
+	out = u32(u32(out, 0), uint32(len(b.buffers)))
+	for _, at := range b.buffers {
+		out = u64(u64(out, uint64(at[0])), uint64(at[1]))
+	}
+	return append(out, b.body...)
+}
