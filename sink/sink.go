@@ -31,6 +31,10 @@ type Env struct {
 // seconds that a service has to stop.
 const stopWithin = 8 * time.Second
 
+// sessionTimeout is after what time without a heartbeat the group gives the
+// partitions of a sink that was killed to others: the age of facts then.
+const sessionTimeout = 10 * time.Second
+
 // Run brings the server's schema up to date and stores the topics until ctx
 // ends, which is its regular end: nil then. What was inserted by then is
 // committed; what was not is read again by the successor. An error that no
@@ -78,19 +82,21 @@ type sink struct {
 	counts *counts
 	client *kgo.Client
 	server insert.Inserter
-	batch  *batch
-	due    time.Time // when a batch that is not empty is flushed at the latest
 	owned  partitions
+
+	generation uint32
+	batch      *batch    // being filled
+	due        time.Time // when a batch that is not empty is handed over at the latest
 }
 
 // open connects to both sides, makes topics and tables where they are missing,
 // and waits for a server that is away.
 func (s *sink) open(ctx context.Context) error {
-	generation, err := s.prepare(ctx)
-	if err != nil {
+	var err error
+	if s.generation, err = s.prepare(ctx); err != nil {
 		return err
 	}
-	s.batch = newBatch(generation)
+	s.batch = newBatch(s.generation)
 	if s.server, err = insert.New(s.cfg.ClickHouse); err != nil {
 		return err
 	}
@@ -101,6 +107,7 @@ func (s *sink) open(ctx context.Context) error {
 	opts = append(opts, broker.ConsumerOptions()...)
 	s.client, err = kgo.NewClient(append(opts,
 		kgo.ConsumerGroup(s.cfg.Group),
+		kgo.SessionTimeout(sessionTimeout),
 		kgo.ConsumeTopics(s.batch.topics()...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(), // the server's acknowledgement comes first
