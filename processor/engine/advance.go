@@ -43,7 +43,7 @@ func (e *Engine) countAll() {
 	waiting := e.arrived[:0]
 	for _, s := range e.arrived {
 		e.count(s)
-		if s.queued = s.done < len(s.samples); s.queued {
+		if s.queued = s.done < s.n; s.queued {
 			waiting = append(waiting, s)
 		}
 	}
@@ -59,7 +59,7 @@ func (e *Engine) applyReferences() {
 	e.resourced = e.resourced[:0]
 	e.reprice()
 	for len(e.waiting) > 0 && e.waiting[0].ts < e.horizon {
-		e.touch(e.waiting.pop().alloc)
+		e.refolds(e.waiting.pop().alloc)
 	}
 	for _, al := range e.refold {
 		e.fold(al)
@@ -102,14 +102,16 @@ func (e *Engine) closeWindows(final bool, out Output) {
 	if out == nil && from == forever {
 		e.lost = max(e.lost, floorTo(e.horizon-e.cfg.KeepSamples, w))
 	}
-	for _, g := range e.gpus {
+	for i, g := range e.gpus {
 		if out == nil {
 			g.lost = max(g.lost, e.lost)
 		}
 		e.each(g, max(from, g.lost), upTo, true, out)
 		e.each(g, max(upTo, e.untouched(g)), early, false, out)
 		g.low, g.seen = never, e.horizon
-		e.forget(g)
+		if uint64(i)%agingRounds == uint64(upTo/w)%agingRounds && upTo > from {
+			e.age(g)
+		}
 	}
 	e.final = upTo
 	e.due = upTo + w + e.cfg.Grace
@@ -188,16 +190,17 @@ func (e *Engine) publish(g *gpu, acc *account, window int64, final bool, out Out
 	}
 }
 
-// forget drops what of g is older than what is kept, in large steps. Its windows
-// before that can no longer be restated.
-func (e *Engine) forget(g *gpu) {
-	const steps = 8 // what is dropped at once is this part of what is kept
+// agingRounds is in how many windows each GPU has its turn at dropping what is old.
+const agingRounds = 8
+
+// age drops what of g is older than what is kept. Its windows before that can no
+// longer be restated.
+func (e *Engine) age(g *gpu) {
 	w := e.cfg.Window
 	cut := floorTo(e.horizon-e.cfg.KeepSamples, w)
 	for _, s := range g.series {
-		if s.done > 0 && s.samples[0].ts < cut-e.cfg.KeepSamples/steps {
-			s.forget(cut)
-			g.lost = max(g.lost, cut)
+		if s.done > sampleBlockLen && s.at(sampleBlockLen).ts < cut {
+			e.forget(s, cut)
 		}
 	}
 	for _, acc := range g.accounts {

@@ -11,9 +11,9 @@ import (
 type allocation struct {
 	name    string
 	id      text
-	events  []schemas.Allocation // greatest of each (event, ts), by ts, updates behind starts
-	changed bool                 // in Engine.refold
-	orphan  uint8                // told of a missing start, or waiting to tell
+	events  []told // greatest of each (event, ts), by ts, updates behind starts
+	changed bool   // in Engine.refold
+	orphan  uint8  // told of a missing start, or waiting to tell
 
 	// As of the last fold.
 	started                   bool
@@ -24,6 +24,12 @@ type allocation struct {
 	hash                      uint64 // of all that a row repeats of it
 	holds                     []placed
 	attributions              []*attribution
+}
+
+// A told event is one of the events of an allocation.
+type told struct {
+	schemas.Allocation
+	json text // its labels
 }
 
 // A labelling is the labels of an allocation from an instant on.
@@ -53,18 +59,18 @@ func rank(event string) int64 {
 	return 2
 }
 
-// add keeps a and tells whether that changed anything.
-func (al *allocation) add(a *schemas.Allocation) bool {
-	i, found := slices.BinarySearchFunc(al.events, a, func(have schemas.Allocation, a *schemas.Allocation) int {
+// tell keeps an event of al and tells whether that changed anything.
+func (e *Engine) tell(al *allocation, a *schemas.Allocation) bool {
+	i, found := slices.BinarySearchFunc(al.events, a, func(have told, a *schemas.Allocation) int {
 		if c := compareInt(have.TS, a.TS); c != 0 {
 			return c
 		}
 		return compareInt(rank(have.Event), rank(a.Event))
 	})
-	if found && compareAllocation(a, &al.events[i]) <= 0 {
+	if found && compareAllocation(a, &al.events[i].Allocation) <= 0 {
 		return false
 	}
-	kept := *a
+	kept := told{*a, e.texts.of(labelsJSON(a.Labels))}
 	kept.GPUs, kept.Labels, kept.Command = slices.Clone(a.GPUs), slices.Clone(a.Labels), slices.Clone(a.Command)
 	if found {
 		al.events[i] = kept
@@ -82,7 +88,7 @@ func (e *Engine) fold(al *allocation) {
 		events = events[:len(events)-1]
 	}
 	al.started, al.from, al.to = false, 0, never
-	var start *schemas.Allocation
+	var start *told
 	for i := range events {
 		switch ev := &events[i]; {
 		case ev.Event == schemas.EventStart && start == nil:
@@ -114,10 +120,10 @@ func (e *Engine) fold(al *allocation) {
 	}
 }
 
-// relabel makes the labels over time and returns where they differ from before,
-// never for nowhere.
-func (e *Engine) relabel(al *allocation, events []schemas.Allocation) int64 {
-	var steps []labelling
+// relabel makes the labels over time and returns from where on they differ from
+// before, never for nowhere.
+func (e *Engine) relabel(al *allocation, events []told) int64 {
+	steps := e.labelled[:0]
 	for i := range events {
 		ev := &events[i]
 		if !ev.HasLabels || ev.Event == schemas.EventEnd {
@@ -126,30 +132,32 @@ func (e *Engine) relabel(al *allocation, events []schemas.Allocation) int64 {
 		if n := len(steps); n > 0 && steps[n-1].from == ev.TS {
 			steps = steps[:n-1]
 		}
-		json := e.texts.of(labelsJSON(ev.Labels))
-		if n := len(steps); n > 0 && steps[n-1].json == json || n == 0 && json == 0 {
+		if n := len(steps); n > 0 && steps[n-1].json == ev.json || n == 0 && ev.json == 0 {
 			continue
 		}
-		steps = append(steps, labelling{ev.TS, ev.Labels, json})
+		steps = append(steps, labelling{ev.TS, ev.Labels, ev.json})
 	}
-	old := al.labels
-	al.labels = steps
-	for i := range max(len(old), len(steps)) {
-		switch {
-		case i >= len(old):
-			return steps[i].from
-		case i >= len(steps):
-			return old[i].from
-		case old[i].from != steps[i].from || old[i].json != steps[i].json:
-			return min(old[i].from, steps[i].from)
+	e.labelled = steps
+	for i := range max(len(al.labels), len(steps)) {
+		from := int64(never)
+		if i < len(al.labels) {
+			from = al.labels[i].from
 		}
+		if i < len(steps) {
+			if i < len(al.labels) && from == steps[i].from && al.labels[i].json == steps[i].json {
+				continue
+			}
+			from = min(from, steps[i].from)
+		}
+		al.labels = append(al.labels[:0:0], steps...)
+		return from
 	}
 	return never
 }
 
 // placeAll expands the hold of al over the GPUs of owned nodes: what the latest
 // event that names gpus says, from step to step.
-func (e *Engine) placeAll(al *allocation, events []schemas.Allocation) []placed {
+func (e *Engine) placeAll(al *allocation, events []told) []placed {
 	e.placed = e.placed[:0]
 	for i := range events {
 		ev := &events[i]

@@ -49,11 +49,11 @@ func (e *Engine) attribute(a *attribution, al *allocation, rec *record) {
 	if al != nil {
 		a.version, labellings = al.version, al.labels
 	}
-	cuts := []int64{forever}
+	cuts := append(e.cuts[:0], forever)
 	for _, l := range labellings {
 		cuts = append(cuts, l.from)
 	}
-	var about []*rule // rules that may match
+	about := e.about[:0] // rules that may match
 	for _, r := range e.rules {
 		if al == nil && e.matches(r, rec, nil, nil) || al != nil && e.everMatches(r, rec, al) {
 			about = append(about, r)
@@ -61,7 +61,7 @@ func (e *Engine) attribute(a *attribution, al *allocation, rec *record) {
 		}
 	}
 	slices.Sort(cuts)
-	var before []*rule
+	e.cuts, e.about, e.before = cuts, about, e.before[:0]
 	for _, t := range slices.Compact(cuts) {
 		var labels labelling
 		for _, l := range labellings {
@@ -69,17 +69,18 @@ func (e *Engine) attribute(a *attribution, al *allocation, rec *record) {
 				labels = l
 			}
 		}
-		var force []*rule
+		force := e.force[:0]
 		for _, r := range about {
 			if r.From <= t && t < r.to && e.matches(r, rec, al, labels.labels) {
 				force = append(force, r)
 			}
 		}
-		if n := len(a.steps); n > 0 && a.steps[n-1].labels == labels.json && slices.Equal(before, force) {
+		e.force = force
+		if n := len(a.steps); n > 0 && a.steps[n-1].labels == labels.json && slices.Equal(e.before, force) {
 			continue
 		}
 		a.steps = append(a.steps, e.decide(t, labels, force))
-		before = force
+		e.before = append(e.before[:0], force...)
 	}
 }
 

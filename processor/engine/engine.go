@@ -40,19 +40,22 @@ type Engine struct {
 	orphans  []*allocation // have no start so far
 
 	// Scratch.
-	tally    tallyman
-	cell     cell
-	batch    batch
-	arrivals []sample
-	merged   []sample
-	fresh    []bool
-	replaced int64 // greatest reach of a sample that another replaced
-	placed   []placed
-	cuts     []int64
-	upcoming []*hold
-	held     []*hold
-	shares   []int32
-	bounds   []uint32
+	tally      tallyman
+	cell       cell
+	batch      batch
+	jumble     jumble
+	freeBlocks []*sampleBlock
+	touched    int64 // keeps loads that only fill the cache
+	placed     []placed
+	labelled   []labelling
+	about      []*rule
+	force      []*rule
+	before     []*rule
+	cuts       []int64
+	upcoming   []*hold
+	held       []*hold
+	shares     []int32
+	bounds     []uint32
 }
 
 // New makes an engine that knows nothing yet.
@@ -77,43 +80,52 @@ func (e *Engine) AddSamples(b *schemas.Samples) {
 		return
 	}
 	e.locate(n, b.Series)
-	var s *series
-	var x sample
-	last := -1
-	for i, ts := range b.TS {
-		if k := int(b.Index[i]); k != last {
-			last, s = k, n.hint[k]
-			if ts < s.gpu.first {
-				s.gpu.first = ts
-			}
-			x.interval, x.memTotal = b.Series[k].Interval, b.Series[k].MemoryTotal
-			x.model = e.texts.of(b.Series[k].Model)
-			if !s.queued {
-				s.queued = true
-				e.arrived = append(e.arrived, s)
-			}
+	for i := 0; i < len(b.TS); {
+		j := i + 1
+		for j < len(b.Index) && b.Index[j] == b.Index[i] {
+			j++
 		}
-		x.ts, x.mem, x.energy = ts, b.MemoryUsed[i], b.Energy[i]
-		x.util, x.sm, x.tensor, x.dram = b.Utilization[i], b.SMActive[i], b.TensorActive[i], b.DRAMActive[i]
-		x.power, x.temp = b.Power[i], b.Temperature[i]
-		if s.add(&x, e.final) {
+		h := &n.hint[b.Index[i]]
+		if s := h.series; !s.queued {
+			s.queued = true
+			e.arrived = append(e.arrived, s)
+			e.name(s, b.TS[i])
+		}
+		if h.series.arrive(b.TS[i:j], h.of.Interval, e.final) {
 			e.urgent = true
 		}
+		e.append(h, b, i, j)
+		i = j
 	}
+}
+
+// name notes when samples first named a GPU, for reports.
+func (e *Engine) name(s *series, ts int64) {
+	if s.n == 0 {
+		s.gpu.first = min(s.gpu.first, ts)
+	}
+}
+
+// A hint is what the series at one position of a node's last batch was.
+type hint struct {
+	series *series
+	of     schemas.Series
+	model  text
 }
 
 // locate finds the series of a batch. A node's batches name the same ones in the
 // same order, so that comparing with the last batch mostly suffices.
 func (e *Engine) locate(n *node, list []schemas.Series) {
 	for k := range list {
-		if k < len(n.hint) && n.hint[k].name == list[k].Slice && n.hint[k].gpu.name == list[k].GPU {
+		l := &list[k]
+		if k < len(n.hint) && n.hint[k].of == *l {
 			continue
 		}
-		s := e.listens(e.gpu(n, list[k].GPU), list[k].Slice)
+		h := hint{series: e.listens(e.gpu(n, l.GPU), l.Slice), of: *l, model: e.texts.of(l.Model)}
 		if k < len(n.hint) {
-			n.hint[k] = s
+			n.hint[k] = h
 		} else {
-			n.hint = append(n.hint, s)
+			n.hint = append(n.hint, h)
 		}
 	}
 }
@@ -126,18 +138,18 @@ func (e *Engine) AddAllocation(a *schemas.Allocation) {
 		al.name = e.texts.all[al.id]
 		e.allocs[al.name] = al
 	}
-	if !al.add(a) {
+	if !e.tell(al, a) {
 		return
 	}
 	if a.TS >= e.horizon {
 		e.waiting.push(event{a.TS, al})
 		return
 	}
-	e.touch(al)
+	e.refolds(al)
 }
 
-// touch has al folded by the next Advance.
-func (e *Engine) touch(al *allocation) {
+// refolds has al folded by the next Advance.
+func (e *Engine) refolds(al *allocation) {
 	if !al.changed {
 		al.changed = true
 		e.refold = append(e.refold, al)

@@ -10,7 +10,7 @@ type node struct {
 	name  text
 	owned bool
 	gpus  map[string]*gpu
-	hint  []*series // series of the last batch, by position: the next one is alike
+	hint  []hint // the series of the last batch, by position: the next one is alike
 }
 
 // A gpu is a device of an owned node, known from a sample, a hold or a resource.
@@ -68,7 +68,7 @@ func (e *Engine) gpu(n *node, id string) *gpu {
 	}
 	g := &gpu{node: n, id: e.texts.of(id), stale: never, low: never, seen: forever, lost: e.lost, first: never}
 	g.name = e.texts.all[g.id]
-	g.series = []*series{{gpu: g}}
+	g.series = []*series{{gpu: g, last: forever, known: forever}}
 	n.gpus[g.name] = g
 	e.gpus = append(e.gpus, g)
 	e.homeless = append(e.homeless, g)
@@ -83,7 +83,7 @@ func (e *Engine) listens(g *gpu, slice string) *series {
 		}
 	}
 	id := e.texts.of(slice)
-	s := &series{gpu: g, slice: id, name: e.texts.all[id]}
+	s := &series{gpu: g, slice: id, name: e.texts.all[id], last: forever, known: forever}
 	g.series = append(g.series, s)
 	return s
 }
@@ -126,25 +126,14 @@ func (e *Engine) recut(g *gpu, from, to int64) {
 
 // markBound marks what the last sample before t and the first one from t on say.
 func (e *Engine) markBound(s *series, t int64) {
-	in, i := s.counted(), s.before(t)
+	i := s.before(t)
 	if i > 0 {
-		e.mark(s.gpu, in[i-1].ts, in[i-1].ts+in[i-1].reach())
+		x := s.at(i - 1)
+		e.mark(s.gpu, x.ts, x.ts+x.reach())
 	}
-	if i < len(in) {
-		from := in[i].ts - in[i].reach()
-		if i > 0 {
-			from = max(from, in[i-1].ts)
-		}
-		e.mark(s.gpu, from, in[i].ts)
+	if i < s.done {
+		e.mark(s.gpu, s.backTo(i), s.at(i).ts)
 	}
-}
-
-// before is the number of counted samples with ts < t.
-func (s *series) before(t int64) int {
-	if t == forever {
-		return 0
-	}
-	return s.after(t - 1)
 }
 
 // settle sorts and joins the marks of g, cut to windows that are final.

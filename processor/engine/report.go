@@ -28,7 +28,7 @@ func (e *Engine) report(final bool, out Output) {
 	}
 }
 
-func tell(out Output, l schemas.DeadLetter) {
+func letter(out Output, l schemas.DeadLetter) {
 	if out == nil {
 		return
 	}
@@ -37,7 +37,7 @@ func tell(out Output, l schemas.DeadLetter) {
 }
 
 // bereave remembers an allocation that has events but no start.
-func (e *Engine) bereave(al *allocation, events []schemas.Allocation) {
+func (e *Engine) bereave(al *allocation, events []told) {
 	if len(events) == 0 || al.orphan != orphanNot || !e.cfg.Reports(al.name) {
 		return
 	}
@@ -55,7 +55,7 @@ func (e *Engine) reportOrphans(before int64, out Output) {
 			return false
 		}
 		al.orphan = orphanTold
-		tell(out, schemas.DeadLetter{
+		letter(out, schemas.DeadLetter{
 			Stream: schemas.StreamAllocations, Place: al.name, Reason: schemas.ReasonNoStart,
 			Detail: fmt.Sprintf("allocation %q has an event at %d ms (%s) but no start: it counts as soon as its start comes", al.name, al.events[0].TS, al.events[0].Event),
 		})
@@ -75,7 +75,7 @@ func (e *Engine) reportHomeless(before int64, out Output) {
 		if slices.ContainsFunc(g.series, func(s *series) bool { return s.done > 0 }) {
 			stream = schemas.StreamSamples
 		}
-		tell(out, schemas.DeadLetter{
+		letter(out, schemas.DeadLetter{
 			Stream: stream, Place: e.place(g), Reason: schemas.ReasonNoResource,
 			Detail: fmt.Sprintf("no resource has GPU %s of node %s: what is known of it counts as soon as a resource record names it", g.name, e.texts.all[g.node.name]),
 		})
@@ -91,7 +91,7 @@ func (e *Engine) reportPrices(before int64, out Output) {
 				continue
 			}
 			l.told[c.known] = true
-			tell(out, schemas.DeadLetter{
+			letter(out, schemas.DeadLetter{
 				Stream: schemas.StreamPrices, Place: key.provider + "/" + key.region + "/" + key.sku + "/" + key.category,
 				Reason: schemas.ReasonPriceConflict,
 				Detail: fmt.Sprintf("two different prices known at %d ms are in force at %d ms: unpriced until one with a later known_at comes", c.known, c.from),
@@ -107,7 +107,7 @@ func (e *Engine) tooLate(g *gpu, out Output) {
 		return
 	}
 	g.late = true
-	tell(out, schemas.DeadLetter{
+	letter(out, schemas.DeadLetter{
 		Stream: schemas.StreamSamples, Place: e.place(g), Reason: schemas.ReasonTooLate,
 		Detail: fmt.Sprintf("an event changes windows before %d ms, whose samples are not kept any more: raise state.samples and restart to restate them", g.lost),
 	})

@@ -23,12 +23,15 @@ type sample struct {
 	temp     int16
 }
 
-// reach is how far from its instant a sample speaks, at most: three intervals.
-func (s *sample) reach() int64 {
-	if s.interval == 0 {
-		return 3 * schemas.DefaultInterval
+// reach is how far from its instant a sample speaks, at most.
+func (s *sample) reach() int64 { return reachOf(s.interval) }
+
+// reachOf is three intervals; 0 is one that was not reported.
+func reachOf(interval uint32) int64 {
+	if interval == 0 {
+		interval = schemas.DefaultInterval
 	}
-	return 3 * int64(s.interval)
+	return 3 * int64(interval)
 }
 
 // compare orders samples by instant, then by their fields as the input contract

@@ -1,52 +1,151 @@
 package engine
 
-import "slices"
+import "github.com/gpumeter/gpumeter/schemas"
 
 // A series holds the samples of one GPU or slice:
 //
-//	samples  [ sorted, one per instant, counted | arrivals, as they came ]
-//	         0                               done                      len
+//	[ sorted, one per instant, counted | arrivals, as they came ]
+//	 0                              done                       n
 //
 // Arrivals in order, the rule, are appended where they will stay: counting them
-// moves done. Others are sorted and merged when they are counted.
+// moves done. Others are sorted and merged when they are counted (merge.go).
+// Samples lie in blocks, so that growing copies nothing and what is dropped at
+// the front is used again at the back, of this series or of another.
 type series struct {
-	gpu     *gpu
-	slice   text
-	name    string // of the slice
-	samples []sample
-	done    int
-	cursor  int  // where the last search ended
+	// What an arrival touches, one cache line.
+	last    int64        // ts of sample n-1; forever = none
+	tail    *sampleBlock // the last block
+	n       int
 	jumbled bool // arrivals are not all later than what is before them
 	queued  bool // in Engine.arrived
+	slice   text
+	gpu     *gpu
+	blocks  []*sampleBlock
+
+	done   int
+	known  int64  // ts of sample done-1
+	cursor int    // where the last search ended
+	name   string // of the slice
 }
 
-// counted is what the ledger knows.
-func (s *series) counted() []sample { return s.samples[:s.done] }
+const (
+	sampleBlockLen = 64
+	slabBlocks     = 16
+)
 
-// add takes one arrival and tells whether it may touch a window that is final.
-func (s *series) add(x *sample, final int64) (late bool) {
-	n := len(s.samples)
-	if n == 0 {
-		late = x.ts-x.reach() < final
-	} else if last := s.samples[n-1].ts; last < x.ts {
-		late = last < final
-	} else {
-		late, s.jumbled = true, true
+type sampleBlock [sampleBlockLen]sample
+
+// at is sample i, i < n.
+func (s *series) at(i int) *sample {
+	return &s.blocks[uint(i)/sampleBlockLen][uint(i)%sampleBlockLen]
+}
+
+// room returns where the next samples go: n of them at most, at least one.
+func (e *Engine) room(s *series, n int) []sample {
+	at := s.n % sampleBlockLen
+	if at == 0 {
+		s.blocks = append(s.blocks, e.block())
+		s.tail = s.blocks[len(s.blocks)-1]
 	}
-	s.samples = append(s.samples, *x)
+	return s.tail[at:min(at+n, sampleBlockLen)]
+}
+
+// append copies rows [i, j) of b, all of one series, to the end of it.
+func (e *Engine) append(h *hint, b *schemas.Samples, i, j int) {
+	s := h.series
+	for i < j {
+		to := e.room(s, j-i)
+		e.touch(to)
+		k := i + len(to)
+		ts, util, sm, tensor, dram := b.TS[i:k], b.Utilization[i:k], b.SMActive[i:k], b.TensorActive[i:k], b.DRAMActive[i:k]
+		mem, power, energy, temp := b.MemoryUsed[i:k], b.Power[i:k], b.Energy[i:k], b.Temperature[i:k]
+		for x := range to {
+			to[x] = sample{
+				ts: ts[x], mem: mem[x], memTotal: h.of.MemoryTotal, energy: energy[x], interval: h.of.Interval, model: h.model,
+				util: util[x], sm: sm[x], tensor: tensor[x], dram: dram[x], power: power[x], temp: temp[x],
+			}
+		}
+		s.n, s.last, i = s.n+len(to), ts[len(ts)-1], k
+	}
+}
+
+// touch reads a word of each sample. The loads do not wait for each other, the
+// work behind them would: the memory of a fleet is not in any cache.
+func (e *Engine) touch(list []sample) {
+	sum := int64(0)
+	for i := range list {
+		sum += list[i].ts
+	}
+	e.touched += sum
+}
+
+// put appends samples that are sorted and of other instants.
+func (e *Engine) put(s *series, list []sample) {
+	for len(list) > 0 {
+		n := copy(e.room(s, len(list)), list)
+		s.n, s.last, list = s.n+n, list[n-1].ts, list[n:]
+	}
+}
+
+// block is room for more samples: room that was given back, or new.
+func (e *Engine) block() *sampleBlock {
+	if len(e.freeBlocks) == 0 {
+		slab := new([slabBlocks]sampleBlock)
+		for i := range slab {
+			e.freeBlocks = append(e.freeBlocks, &slab[i])
+		}
+	}
+	last := len(e.freeBlocks) - 1
+	b := e.freeBlocks[last]
+	e.freeBlocks = e.freeBlocks[:last]
+	return b
+}
+
+// truncate drops the samples from i on and gives back their room.
+func (e *Engine) truncate(s *series, i int) {
+	s.n = i
+	s.settle(min(s.done, i))
+	used := (i + sampleBlockLen - 1) / sampleBlockLen
+	e.freeBlocks = append(e.freeBlocks, s.blocks[used:]...)
+	clear(s.blocks[used:])
+	s.blocks, s.tail, s.last = s.blocks[:used], nil, forever
+	if i > 0 {
+		s.tail, s.last = s.blocks[used-1], s.at(i-1).ts
+	}
+}
+
+// settle sets how many samples are counted.
+func (s *series) settle(done int) {
+	s.done, s.cursor, s.known = done, min(s.cursor, done), forever
+	if done > 0 {
+		s.known = s.at(done - 1).ts
+	}
+}
+
+// arrive is asked before arrivals at ts whether they may touch a window that is
+// final.
+func (s *series) arrive(ts []int64, interval uint32, final int64) (late bool) {
+	late = s.last < final && (s.n > 0 || ts[0]-reachOf(interval) < final)
+	last := s.last
+	for _, t := range ts {
+		if t <= last {
+			s.jumbled = true
+			return true
+		}
+		last = t
+	}
 	return late
 }
 
 // after is the number of counted samples with ts <= t. Searches go forward in
 // time, mostly by little: they gallop from where the last one ended.
 func (s *series) after(t int64) int {
-	in := s.counted()
-	lo, hi := min(s.cursor, len(in)), len(in)
-	if lo > 0 && in[lo-1].ts > t {
+	lo, hi := min(s.cursor, s.done), s.done
+	if lo > 0 && s.at(lo-1).ts > t {
 		lo, hi = 0, lo-1
 	} else {
-		for step := 1; lo+step <= len(in); step *= 2 {
-			if in[lo+step-1].ts > t {
+		for step := 1; lo+step <= s.done; step *= 2 {
+			if s.at(lo+step-1).ts > t {
 				hi = lo + step - 1
 				break
 			}
@@ -54,7 +153,7 @@ func (s *series) after(t int64) int {
 		}
 	}
 	for lo < hi {
-		if mid := int(uint(lo+hi) / 2); in[mid].ts <= t {
+		if mid := int(uint(lo+hi) / 2); s.at(mid).ts <= t {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -64,6 +163,9 @@ func (s *series) after(t int64) int {
 	return lo
 }
 
+// before is the number of counted samples with ts < t.
+func (s *series) before(t int64) int { return s.after(t - 1) }
+
 // count moves the arrivals before the horizon among the counted samples and
 // marks what they can change. What waits is left for a later horizon.
 func (e *Engine) count(s *series) {
@@ -71,138 +173,77 @@ func (e *Engine) count(s *series) {
 		e.merge(s)
 		return
 	}
-	from := s.done
-	for s.done < len(s.samples) && s.samples[s.done].ts < e.horizon {
-		s.done++
+	from, known, done := s.done, s.known, s.n
+	if s.last >= e.horizon {
+		for done = from; s.at(done).ts < e.horizon; {
+			done++
+		}
 	}
-	if from < s.done {
-		e.markRun(s, from, s.done)
+	switch {
+	case from == done:
+		return
+	case from > 0 && known >= e.final: // in order and in time: only what is not final changes
+		s.gpu.low = min(s.gpu.low, known)
+		s.done, s.known = done, s.last
+		if done < s.n {
+			s.settle(done)
+		}
+	default:
+		s.settle(done)
+		e.markRun(s, from, done)
 	}
 }
 
 // markRun marks what the new samples [i, j) change, given that everything before
 // them was counted before. Each speaks back to its predecessor or three intervals,
 // and forward until the next one. The one before them was perhaps the last of its
-// piece and spoke forward, beyond them too; the one behind them spoke back into them, and its
-// energy is counted from its predecessor.
+// piece and spoke forward, beyond them too; the one behind them spoke back into
+// them, and its energy is counted from its predecessor.
 func (e *Engine) markRun(s *series, i, j int) {
-	in := s.samples
 	if i > 0 {
-		before := &in[i-1]
+		before := s.at(i - 1)
 		e.mark(s.gpu, before.ts, before.ts+before.reach())
 	}
 	for k := i; k < j; k++ {
-		x := &in[k]
-		from, to := x.ts-x.reach(), x.ts+x.reach()
-		if k > 0 {
-			from = max(from, in[k-1].ts)
-		}
+		x := s.at(k)
+		from, to := s.backTo(k), x.ts+x.reach()
 		if k+1 < s.done {
-			to = min(to, in[k+1].ts)
+			to = min(to, s.at(k+1).ts)
 		}
 		e.mark(s.gpu, from, to)
 	}
 	if j < s.done {
-		behind := &in[j]
+		behind := s.at(j)
 		from := behind.ts - behind.reach()
 		if i > 0 {
-			from = max(from, in[i-1].ts)
+			from = max(from, s.at(i-1).ts)
 		}
 		e.mark(s.gpu, from, behind.ts)
 	}
 }
 
-// merge counts arrivals that came in any order: n·log n for n arrivals, and one
-// copy of what is later than the earliest of them.
-func (e *Engine) merge(s *series) {
-	arrivals := e.distinct(s.samples[s.done:])
-	waiting := len(arrivals)
-	for waiting > 0 && arrivals[waiting-1].ts >= e.horizon {
-		waiting--
+// backTo is how far back sample k speaks where no piece bounds it.
+func (s *series) backTo(k int) int64 {
+	x := s.at(k)
+	from := x.ts - x.reach()
+	if k > 0 {
+		from = max(from, s.at(k-1).ts)
 	}
-	ready, later := arrivals[:waiting], arrivals[waiting:]
-	s.jumbled = false
-	if len(ready) == 0 {
-		s.samples = append(s.samples[:s.done], later...)
+	return from
+}
+
+// forget drops whole blocks of counted samples before cut, but keeps the last such
+// sample: the window at cut needs its predecessor.
+func (e *Engine) forget(s *series, cut int64) {
+	blocks := (s.before(cut) - 1) / sampleBlockLen
+	if blocks <= 0 {
 		return
 	}
-	first := s.after(ready[0].ts - 1)
-	e.merged, e.fresh = e.interleave(e.merged[:0], e.fresh[:0], s.samples[first:s.done], ready)
-	s.samples = append(append(s.samples[:first], e.merged...), later...)
-	s.done = first + len(e.merged)
-	e.markFresh(s, first)
-}
-
-// distinct sorts arrivals into the engine's scratch: of one instant the greatest.
-func (e *Engine) distinct(arrivals []sample) []sample {
-	e.arrivals = append(e.arrivals[:0], arrivals...)
-	slices.SortFunc(e.arrivals, func(a, b sample) int { return e.texts.compare(&a, &b) })
-	out := e.arrivals[:0]
-	for i := range e.arrivals {
-		if n := len(out); n > 0 && out[n-1].ts == e.arrivals[i].ts {
-			out[n-1] = e.arrivals[i]
-			continue
-		}
-		out = append(out, e.arrivals[i])
-	}
-	return out
-}
-
-// interleave merges two sorted lists into out; fresh tells for each whether it
-// was not there before. Of one instant the greater stays.
-func (e *Engine) interleave(out []sample, fresh []bool, old, new []sample) ([]sample, []bool) {
-	for len(old) > 0 && len(new) > 0 {
-		switch {
-		case old[0].ts < new[0].ts:
-			out, fresh, old = append(out, old[0]), append(fresh, false), old[1:]
-		case old[0].ts > new[0].ts:
-			out, fresh, new = append(out, new[0]), append(fresh, true), new[1:]
-		case e.texts.compare(&old[0], &new[0]) >= 0:
-			out, fresh, old, new = append(out, old[0]), append(fresh, false), old[1:], new[1:]
-		default:
-			x := new[0]
-			e.replaced = max(e.replaced, old[0].reach())
-			out, fresh, old, new = append(out, x), append(fresh, true), old[1:], new[1:]
-		}
-	}
-	for range old {
-		fresh = append(fresh, false)
-	}
-	for range new {
-		fresh = append(fresh, true)
-	}
-	return append(append(out, old...), new...), fresh
-}
-
-// markFresh marks runs of new samples, fresh[k] being that of sample first+k. A
-// replaced sample may have had a longer reach than the one that took its place.
-func (e *Engine) markFresh(s *series, first int) {
-	for k := 0; k < len(e.fresh); k++ {
-		if !e.fresh[k] {
-			continue
-		}
-		end := k + 1
-		for end < len(e.fresh) && e.fresh[end] {
-			end++
-		}
-		i, j := first+k, first+end
-		e.markRun(s, i, j)
-		if e.replaced > 0 {
-			e.mark(s.gpu, s.samples[i].ts-e.replaced, s.samples[j-1].ts+e.replaced)
-		}
-		k = end
-	}
-	e.replaced = 0
-}
-
-// forget drops counted samples before cut, but the last of them: the window at
-// cut needs its predecessor.
-func (s *series) forget(cut int64) {
-	n := s.after(cut-1) - 1
-	if n <= 0 {
-		return
-	}
-	s.samples = s.samples[:copy(s.samples, s.samples[n:])]
-	s.done -= n
-	s.cursor = 0
+	e.freeBlocks = append(e.freeBlocks, s.blocks[:blocks]...)
+	kept := copy(s.blocks, s.blocks[blocks:])
+	clear(s.blocks[kept:])
+	s.blocks = s.blocks[:kept]
+	s.n -= blocks * sampleBlockLen
+	s.settle(s.done - blocks*sampleBlockLen)
+	s.gpu.lost = max(s.gpu.lost, cut)
 }

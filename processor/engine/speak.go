@@ -27,15 +27,18 @@ func (v *voice) silent() uint8 {
 //	          s0     s1      unsampled  s2  s2
 func (e *Engine) hear(v *voice, p0, p1, a, b int64) {
 	e.tally.reset()
-	in := v.series.counted()
 	i := v.series.after(a)
 	at := a
+	defer func() { v.series.cursor = i }()
 	var prev *sample
-	if i > 0 && in[i-1].ts >= p0 {
-		prev = &in[i-1]
+	if i > 0 && v.series.at(i-1).ts >= p0 {
+		prev = v.series.at(i - 1)
 	}
-	for ; i < len(in) && in[i].ts < p1; i++ {
-		s := &in[i]
+	for ; i < v.series.done; i++ {
+		s := v.series.at(i)
+		if s.ts >= p1 {
+			break
+		}
 		from := max(p0, s.ts-s.reach())
 		if prev != nil {
 			from = max(from, prev.ts)
