@@ -6,18 +6,31 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gpumeter/gpumeter/schemas/broker"
-	"github.com/gpumeter/gpumeter/sink/columns"
-	"github.com/gpumeter/gpumeter/sink/insert"
 )
 
-// consume is the one loop: take records in, and insert and commit them when the
-// batch is full or its time is up. When ctx ends, what was taken in is stored.
+// consume fills batches and hands them to the storer, which inserts and commits
+// one while the next is filled. It returns when ctx ends and what was taken in
+// is stored, or when the storer fails.
 func (s *sink) consume(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	storer := newStorer(s)
+	go storer.run(fail)
+	err := s.fill(ctx, storer)
+	close(storer.full)
+	<-storer.done
+	if storer.err != nil {
+		return storer.err
+	}
+	return err
+}
+
+// fill takes records in and hands a batch over when it is full or its time is
+// up, and at the end of ctx.
+func (s *sink) fill(ctx context.Context, to *storer) error {
 	for {
 		fetches := s.poll(ctx)
 		if fetches.IsClientClosed() {
@@ -29,15 +42,11 @@ func (s *sink) consume(ctx context.Context) error {
 		for records := fetches.RecordIter(); !records.Done(); {
 			s.take(records.Next())
 			if s.full() {
-				if err := s.flush(); err != nil {
-					return err
-				}
+				s.batch = to.swap(s.batch)
 			}
 		}
 		if ctx.Err() != nil || s.late() {
-			if err := s.flush(); err != nil {
-				return err
-			}
+			s.batch = to.swap(s.batch)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -89,116 +98,4 @@ func (s *sink) take(rec *kgo.Record) {
 		s.counts.change(func(c *Stats) { c.Corrupt[rec.Topic]++ })
 		s.env.Log.Debug("record refused", "topic", rec.Topic, "partition", rec.Partition, "offset", rec.Offset, "error", err)
 	}
-}
-
-// flush inserts the batch and then commits its offsets. It outlives the end of
-// Run's context for a while.
-func (s *sink) flush() error {
-	if s.batch.empty() {
-		return nil
-	}
-	for _, block := range s.batch.blocks {
-		if err := s.insert(block); err != nil {
-			return err
-		}
-	}
-	if err := s.commit(); err != nil {
-		return err
-	}
-	s.batch.reset()
-	return nil
-}
-
-func (s *sink) insert(block *columns.Block) error {
-	rows := block.Rows()
-	if rows == 0 {
-		return nil
-	}
-	began := time.Now()
-	err := s.retry(s.life, func(ctx context.Context) error {
-		return s.server.Insert(ctx, block.Table, block.Input())
-	})
-	if err != nil {
-		return err
-	}
-	s.counts.change(func(c *Stats) {
-		c.Rows[block.Table] += int64(rows)
-		c.Inserts++
-		c.Spent += time.Since(began)
-	})
-	return nil
-}
-
-// Pauses between attempts.
-const (
-	firstPause = 100 * time.Millisecond
-	lastPause  = 5 * time.Second
-)
-
-// retry does f until it succeeds, ctx ends, or its error is of no passing kind.
-// While it waits nothing is polled: a server that is behind slows the fetches
-// down, and memory holds one batch and one fetch.
-func (s *sink) retry(ctx context.Context, f func(context.Context) error) error {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := f(ctx)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
-		}
-		if !insert.Retriable(err) {
-			return err
-		}
-		s.counts.change(func(c *Stats) { c.Retries++ })
-		s.env.Log.Warn("ClickHouse is away or busy; trying again", "pause", pause, "error", err)
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
-		case <-time.After(pause):
-		}
-	}
-}
-
-// commit tells the group what is stored. A commit that fails because the group
-// is rebalancing costs a redelivery, no more.
-func (s *sink) commit() error {
-	mine := s.owned.of(s.batch.next)
-	if len(mine) == 0 {
-		return nil
-	}
-	var failed error
-	s.client.CommitOffsetsSync(s.life, mine, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, response *kmsg.OffsetCommitResponse, err error) {
-		failed = commitError(response, err)
-	})
-	switch {
-	case failed == nil:
-		return nil
-	case passes(failed):
-		s.env.Log.Warn("offsets not committed; the rows come again", "error", failed)
-		return nil
-	}
-	return fmt.Errorf("commit offsets of group %s: %w", s.cfg.Group, failed)
-}
-
-func commitError(response *kmsg.OffsetCommitResponse, err error) error {
-	if err != nil {
-		return err
-	}
-	for _, t := range response.Topics {
-		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return fmt.Errorf("%s/%d: %w", t.Topic, p.Partition, err)
-			}
-		}
-	}
-	return nil
-}
-
-// passes reports whether a failed commit is no reason to end: the group is
-// changing, or the broker is.
-func passes(err error) bool {
-	return errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration) ||
-		errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.StaleMemberEpoch) ||
-		broker.Classify(err) == broker.Retry
 }

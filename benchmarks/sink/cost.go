@@ -56,7 +56,7 @@ func costTable(ctx context.Context, o options, dsn string, conn driver.Conn) (fl
 			return nil
 		}},
 		way{"the sink: decode, columns, insert", func(ctx context.Context) error {
-			return eachBlock(records, o.block, cells, func() error { return server.Insert(ctx, table, cells.Input()) })
+			return pipelined(ctx, records, o.block, server)
 		}},
 		way{"decode and columns alone", func(context.Context) error {
 			return eachBlock(records, o.block, cells, func() error { return nil })
@@ -88,6 +88,45 @@ func eachBlock(records []*kgo.Record, size int, cells *columns.Cells, f func() e
 		cells.Reset()
 	}
 	return nil
+}
+
+// pipelined is how the sink works: one block is filled while another is
+// inserted.
+func pipelined(ctx context.Context, records []*kgo.Record, size int, server insert.Inserter) error {
+	full, spare, failed := make(chan *columns.Cells), make(chan *columns.Cells, 2), make(chan error, 1)
+	spare <- columns.NewCells()
+	go func() {
+		defer close(failed)
+		for cells := range full {
+			if err := server.Insert(ctx, cells.Table, cells.Input()); err != nil {
+				failed <- err
+				return
+			}
+			cells.Reset()
+			spare <- cells
+		}
+	}()
+	var decoder wire.CostDecoder
+	defer decoder.Close()
+	var costs schemas.Costs
+	cells := columns.NewCells()
+	for i, rec := range records {
+		if err := decoder.Decode(&costs, rec); err != nil {
+			return err
+		}
+		cells.Append(&costs, uint64(i), origin)
+		if cells.Facts() < size && i+1 < len(records) {
+			continue
+		}
+		select {
+		case full <- cells:
+			cells = <-spare
+		case err := <-failed:
+			return err
+		}
+	}
+	close(full)
+	return <-failed
 }
 
 // costRecords makes facts of nodes of 8 GPUs: two in three GPUs have one fact a
