@@ -10,7 +10,7 @@ type integer interface {
 type integers struct {
 	codec    codec
 	rows     int
-	data     []byte   // at least rows × codec.width
+	data     []byte // at least rows × codec.width
 	validity []byte // nil when there are no nulls
 }
 

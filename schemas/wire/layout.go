@@ -110,7 +110,7 @@ func parseLetter(c byte, col *column) (codec, bool) {
 
 // arrowSchema is the Arrow schema of a message of columns with these letters.
 func arrowSchema(columns []column, letters []byte) *arrow.Schema {
-	var fields []arrow.Field
+	fields := make([]arrow.Field, 0, len(columns))
 	for i := range columns[:min(len(columns), len(letters))] {
 		var t arrow.DataType
 		switch c := letters[i]; {

@@ -35,7 +35,7 @@ func (e *SampleEncoder) open() (err error) {
 		return nil
 	}
 	e.series, e.cols, e.prints = seriesColumns(), sampleColumns(), map[string]uint64{}
-	if e.zstd, err = newCompressor(zstd.SpeedDefault); err != nil {
+	if e.zstd, err = newCompressor(zstd.SpeedBetterCompression); err != nil {
 		return fmt.Errorf("make a zstd encoder: %w", err)
 	}
 	return nil

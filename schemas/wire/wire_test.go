@@ -111,11 +111,9 @@ func drawRow(t *rapid.T, v reflect.Value) {
 
 func comeBack[T Row](t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var rows []T
-		for range rapid.IntRange(0, 5).Draw(t, "rows") {
-			var row T
-			drawRow(t, reflect.ValueOf(&row).Elem())
-			rows = append(rows, row)
+		rows := make([]T, rapid.IntRange(0, 5).Draw(t, "rows"))
+		for i := range rows {
+			drawRow(t, reflect.ValueOf(&rows[i]).Elem())
 		}
 		rec, err := Encode("key", rows)
 		if err != nil {
