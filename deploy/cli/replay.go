@@ -41,7 +41,7 @@ DATA adds its events to the same ledger, by the same rules.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	o.keys(cmd, defaults)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg, err := o.replayConfig(defaults)
+		cfg, err := loadWithSettings(&o, defaults, func(c replayConfig) string { return c.Replay.Stack.Data })
 		if err != nil {
 			return err
 		}
@@ -62,17 +62,4 @@ DATA adds its events to the same ledger, by the same rules.`,
 		return summary.Print(cmd.OutOrStdout())
 	}
 	return cmd
-}
-
-// replayConfig loads once to find the data directory, and again with the
-// settings that the ledger in it has.
-func (o *options) replayConfig(defaults replayConfig) (replayConfig, error) {
-	cfg := defaults
-	if err := service.Load(&cfg, o.sources("")); err != nil {
-		return cfg, err
-	}
-	data := cfg.Replay.Stack.Data
-	cfg = defaults
-	err := service.Load(&cfg, o.sources(data))
-	return cfg, err
 }

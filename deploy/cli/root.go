@@ -23,7 +23,7 @@ all-in-one: a broker and a ClickHouse in this process, or your own.`,
   gpumeter verify --data ledger --input events   recompute all of it another way`,
 		Version: service.Version(), SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(replayCommand(), queryCommand(), generateCommand(), serveCommand(), topicsCommand(), migrateCommand())
+	root.AddCommand(replayCommand(), queryCommand(), verifyCommand(), generateCommand(), serveCommand(), topicsCommand(), migrateCommand())
 	return root
 }
 
@@ -64,6 +64,19 @@ func (o *options) sources(data string) service.Sources {
 		from.Base = settings.File(data)
 	}
 	return from
+}
+
+// loadWithSettings loads once to find the data directory, and again with the
+// rules that the ledger in it was made with as the base.
+func loadWithSettings[C any](o *options, defaults C, data func(C) string) (C, error) {
+	cfg := defaults
+	if err := service.Load(&cfg, o.sources("")); err != nil {
+		return cfg, err
+	}
+	from := o.sources(data(cfg))
+	cfg = defaults
+	err := service.Load(&cfg, from)
+	return cfg, err
 }
 
 // defaultLog is quiet: a command's output is what a person wants to see.

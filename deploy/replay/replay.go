@@ -71,7 +71,19 @@ func Run(ctx context.Context, cfg Config, dir string, env Env) (_ *Summary, err 
 	if err != nil {
 		return nil, err
 	}
+	if err := r.keep(); err != nil {
+		return nil, err
+	}
 	return r.summarize()
+}
+
+// keep notes what verify has to know.
+func (r *replay) keep() error {
+	if r.cfg.Stack.Data == "" {
+		return nil
+	}
+	named := r.cfg.Until != 0 || int64(r.horizon) != r.published.MaxEvent
+	return settings.KeepLast(r.cfg.Stack.Data, settings.Last{Horizon: int64(r.horizon), Named: named, At: r.watch.began.UnixMilli()})
 }
 
 // prepare connects, and makes topics and tables.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -35,7 +34,7 @@ func Keep(data string, rules processor.Rules) error {
 	before := kept{}
 	switch err := service.Load(&before, service.Sources{File: File(data)}); {
 	case errors.Is(err, fs.ErrNotExist):
-		return write(data, now)
+		return write(File(data), "The rules that this ledger was made with. Written once, by the first replay.", now)
 	case err != nil:
 		return fmt.Errorf("the ledger's settings: %w", err)
 	case before == now:
@@ -45,18 +44,15 @@ func Keep(data string, rules processor.Rules) error {
 		data, oneLine(before), oneLine(now))
 }
 
-func write(data string, k kept) error {
+// write makes a YAML file of the keys of a struct.
+func write(name, comment string, cfg any) error {
 	var text strings.Builder
-	text.WriteString("# The rules that this ledger was made with. Written once, by the first replay.\n")
-	for _, key := range service.Keys(k) {
+	fmt.Fprintf(&text, "# %s\n", comment) //nolint:errcheck // a strings.Builder takes everything
+	for _, key := range service.Keys(cfg) {
 		fmt.Fprintf(&text, "%s: %s\n", key.Name, key.Default) //nolint:errcheck // a strings.Builder takes everything
 	}
-	temp := File(data) + ".new"
-	if err := os.WriteFile(temp, []byte(text.String()), 0o600); err != nil {
-		return fmt.Errorf("keep the settings: %w", err)
-	}
-	if err := os.Rename(temp, File(data)); err != nil {
-		return fmt.Errorf("keep the settings: %w", err)
+	if err := replace(name, []byte(text.String())); err != nil {
+		return fmt.Errorf("keep %s: %w", filepath.Base(name), err)
 	}
 	return nil
 }

@@ -55,3 +55,24 @@ func TestDamagedSettingsAreAnError(t *testing.T) {
 		}
 	}
 }
+
+func TestLastIsReadBack(t *testing.T) {
+	data := t.TempDir()
+	if got, err := ReadLast(data); err != nil || got != (Last{}) {
+		t.Errorf("before any replay: %+v, %v", got, err)
+	}
+	for _, want := range []Last{{Horizon: 1675810800000, At: 1782777600000}, {Horizon: 1, Named: true, At: 2}} {
+		if err := KeepLast(data, want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadLast(data); err != nil || got != want {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+}
+
+func TestDirectoryThatIsMissing(t *testing.T) {
+	if err := KeepLast(t.TempDir()+"/none", Last{}); err == nil || !strings.Contains(err.Error(), "last.yaml") {
+		t.Errorf("%v", err)
+	}
+}
