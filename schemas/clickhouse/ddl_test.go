@@ -109,6 +109,18 @@ func TestPasswordComesFromWhereItIsNamed(t *testing.T) {
 	}
 }
 
+func TestLedgersOwnDatabaseIsNotNeededToConnect(t *testing.T) {
+	for path, want := range map[string]string{"/gpumeter": "", "/other": "other", "": ""} {
+		o, err := ParseDSN("clickhouse://h:9000" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Auth.Database != want {
+			t.Errorf("%q connects to database %q, want %q", path, o.Auth.Database, want)
+		}
+	}
+}
+
 func TestBadConnectionStringsNameTheFix(t *testing.T) {
 	for dsn, want := range map[string]string{
 		"mysql://h":                              "scheme",

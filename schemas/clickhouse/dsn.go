@@ -47,6 +47,9 @@ func ParseDSN(dsn string) (*clickhouse.Options, error) {
 	if options.Auth.Username == "" {
 		options.Auth.Username = "default"
 	}
+	if options.Auth.Database == Database {
+		options.Auth.Database = "" // every statement names it, and before the first migration it is not there
+	}
 	return options, nil
 }
 
