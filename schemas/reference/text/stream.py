@@ -1,0 +1,2 @@
+import pyarrow as pa
+events = pa.ipc.open_stream(pa.py_buffer(value)).read_all()
