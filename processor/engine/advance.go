@@ -103,6 +103,7 @@ func (e *Engine) closeWindows(final bool, out Output) {
 		e.lost = max(e.lost, floorTo(e.horizon-e.cfg.KeepSamples, w))
 	}
 	for i, g := range e.gpus {
+		e.fetchAhead(i)
 		if out == nil {
 			g.lost = max(g.lost, e.lost)
 		}

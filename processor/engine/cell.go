@@ -62,7 +62,10 @@ func (e *Engine) holder(p *piece, h *holder, price *priceRow, a, b int64) {
 	r := row{rec: p.owner, alloc: h.alloc, price: price, slice: h.voices.slice, attribution: h.attribution}
 	r.x0, r.x1 = p.k*money.Whole+h.x0, p.k*money.Whole+h.x1
 	v := voice{series: h.voices, held: true, idleWatts: p.owner.IdleWatts}
-	e.attributed(r, e.attributionFor(h.alloc, p.owner), &v, p, a, b)
+	if h.attr == nil || h.attr.rules != e.ruleVersion || h.attr.version != h.alloc.version {
+		h.attr = e.attributionFor(h.alloc, p.owner)
+	}
+	e.attributed(r, h.attr, &v, p, a, b)
 }
 
 // rest adds the rows of what the holders of a piece leave.

@@ -45,7 +45,7 @@ type Engine struct {
 	batch      batch
 	jumble     jumble
 	freeBlocks []*sampleBlock
-	touched    int64 // keeps loads that only fill the cache
+	fetched    int64 // keeps loads alive whose only purpose is the cache
 	placed     []placed
 	labelled   []labelling
 	about      []*rule
@@ -80,11 +80,9 @@ func (e *Engine) AddSamples(b *schemas.Samples) {
 		return
 	}
 	e.locate(n, b.Series)
+	e.fetch(n, b)
 	for i := 0; i < len(b.TS); {
-		j := i + 1
-		for j < len(b.Index) && b.Index[j] == b.Index[i] {
-			j++
-		}
+		j := endOfRun(b.Index, i)
 		h := &n.hint[b.Index[i]]
 		if s := h.series; !s.queued {
 			s.queued = true
@@ -97,6 +95,15 @@ func (e *Engine) AddSamples(b *schemas.Samples) {
 		e.append(h, b, i, j)
 		i = j
 	}
+}
+
+// endOfRun is where the rows of the series of row i end.
+func endOfRun(index []uint16, i int) int {
+	j := i + 1
+	for j < len(index) && index[j] == index[i] {
+		j++
+	}
+	return j
 }
 
 // name notes when samples first named a GPU, for reports.

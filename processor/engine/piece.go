@@ -22,7 +22,8 @@ type piece struct {
 // A holder is an allocation, seen from the GPU it holds, in one piece.
 type holder struct {
 	alloc       *allocation
-	voices      *series // whose samples speak for it
+	voices      *series      // whose samples speak for it
+	attr        *attribution // found before, for this owner; nil = not yet
 	share       int32
 	x0, x1      uint32 // ppm of the GPU
 	attribution uint8

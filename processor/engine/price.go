@@ -114,7 +114,10 @@ func (l *priceList) build() {
 	slices.SortFunc(l.rows, func(a, b *priceRow) int { return compareInt(a.from, b.from) })
 	cuts := make([]int64, 0, 2*len(l.rows))
 	for _, r := range l.rows {
-		cuts = append(cuts, r.from, r.to)
+		cuts = append(cuts, r.from)
+		if r.to != never {
+			cuts = append(cuts, r.to)
+		}
 	}
 	slices.Sort(cuts)
 	l.steps, l.conflicts = []priceStep{{from: forever}}, l.conflicts[:0]

@@ -19,6 +19,7 @@ type series struct {
 	jumbled bool // arrivals are not all later than what is before them
 	queued  bool // in Engine.arrived
 	slice   text
+	cadence uint32 // interval of the last sample, ms
 	gpu     *gpu
 	blocks  []*sampleBlock
 
@@ -53,9 +54,9 @@ func (e *Engine) room(s *series, n int) []sample {
 // append copies rows [i, j) of b, all of one series, to the end of it.
 func (e *Engine) append(h *hint, b *schemas.Samples, i, j int) {
 	s := h.series
+	s.cadence = h.of.Interval
 	for i < j {
 		to := e.room(s, j-i)
-		e.touch(to)
 		k := i + len(to)
 		ts, util, sm, tensor, dram := b.TS[i:k], b.Utilization[i:k], b.SMActive[i:k], b.TensorActive[i:k], b.DRAMActive[i:k]
 		mem, power, energy, temp := b.MemoryUsed[i:k], b.Power[i:k], b.Energy[i:k], b.Temperature[i:k]
@@ -67,16 +68,6 @@ func (e *Engine) append(h *hint, b *schemas.Samples, i, j int) {
 		}
 		s.n, s.last, i = s.n+len(to), ts[len(ts)-1], k
 	}
-}
-
-// touch reads a word of each sample. The loads do not wait for each other, the
-// work behind them would: the memory of a fleet is not in any cache.
-func (e *Engine) touch(list []sample) {
-	sum := int64(0)
-	for i := range list {
-		sum += list[i].ts
-	}
-	e.touched += sum
 }
 
 // put appends samples that are sorted and of other instants.
