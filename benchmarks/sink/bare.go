@@ -1,11 +1,6 @@
 package main
 
-import (
-	"slices"
-	"time"
-
-	"github.com/ClickHouse/ch-go/proto"
-)
+import "github.com/ClickHouse/ch-go/proto"
 
 // encoded is a column whose bytes are ready to be sent.
 type encoded struct {
@@ -31,9 +26,4 @@ func encode(block proto.Input) proto.Input {
 		out[i] = proto.InputColumn{Name: c.Name, Data: encoded{c.Data.Type(), c.Data.Rows(), b.Buf}}
 	}
 	return out
-}
-
-func median(d []time.Duration) time.Duration {
-	slices.Sort(d)
-	return d[len(d)/2]
 }

@@ -44,8 +44,8 @@ func costTable(ctx context.Context, o options, dsn string, conn driver.Conn) (fl
 	}
 	fmt.Printf("%d cost facts of %d columns in records of %d, inserts of %d facts, both tables (cells and cells_history):\n",
 		o.facts, len(cells.Input()), recordFacts, o.block)
-	table := cells.Table
-	medians, err := compare(ctx, o.facts, o.rounds,
+	table, spare := cells.Table, columns.NewCells()
+	fastest, err := compare(ctx, o.facts, o.rounds,
 		func() error { return quiet(ctx, conn, clickhouse.TableCells, clickhouse.TableHistory) },
 		way{"bare inserts of encoded blocks", func(ctx context.Context) error {
 			for _, block := range blocks {
@@ -56,7 +56,7 @@ func costTable(ctx context.Context, o options, dsn string, conn driver.Conn) (fl
 			return nil
 		}},
 		way{"the sink: decode, columns, insert", func(ctx context.Context) error {
-			return pipelined(ctx, records, o.block, server)
+			return pipelined(ctx, records, o.block, server, cells, spare)
 		}},
 		way{"decode and columns alone", func(context.Context) error {
 			return eachBlock(records, o.block, cells, func() error { return nil })
@@ -65,7 +65,7 @@ func costTable(ctx context.Context, o options, dsn string, conn driver.Conn) (fl
 	if err != nil {
 		return 0, err
 	}
-	return medians[0].Seconds() / medians[1].Seconds(), nil
+	return fastest[0].Seconds() / fastest[1].Seconds(), nil
 }
 
 // eachBlock fills cells from records and calls f whenever a block is full.
@@ -91,10 +91,12 @@ func eachBlock(records []*kgo.Record, size int, cells *columns.Cells, f func() e
 }
 
 // pipelined is how the sink works: one block is filled while another is
-// inserted.
-func pipelined(ctx context.Context, records []*kgo.Record, size int, server insert.Inserter) error {
+// inserted. Both keep their memory over rounds, as the sink's do.
+func pipelined(ctx context.Context, records []*kgo.Record, size int, server insert.Inserter, cells, other *columns.Cells) error {
 	full, spare, failed := make(chan *columns.Cells), make(chan *columns.Cells, 2), make(chan error, 1)
-	spare <- columns.NewCells()
+	cells.Reset()
+	other.Reset()
+	spare <- other
 	go func() {
 		defer close(failed)
 		for cells := range full {
@@ -109,7 +111,6 @@ func pipelined(ctx context.Context, records []*kgo.Record, size int, server inse
 	var decoder wire.CostDecoder
 	defer decoder.Close()
 	var costs schemas.Costs
-	cells := columns.NewCells()
 	for i, rec := range records {
 		if err := decoder.Decode(&costs, rec); err != nil {
 			return err
