@@ -8,9 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -20,18 +18,25 @@ import (
 // A CostEncoder encodes batches of cost facts; it keeps its buffers. The zero
 // value is ready. Not for concurrent use.
 type CostEncoder struct {
-	zstd   *zstd.Encoder
-	schema *arrow.Schema
-	print  uint64
-	raw    bytes.Buffer
+	zstd    *zstd.Encoder
+	widths  []byte                // bytes of an index, by text column
+	schemas map[string]costStream // by widths
+	batch   batch
+	dict    batch
+	raw     []byte
+}
+
+// A costStream is how a stream with certain widths begins.
+type costStream struct {
+	message []byte // the schema message
+	print   uint64
 }
 
 func (e *CostEncoder) open() (err error) {
 	if e.zstd != nil {
 		return nil
 	}
-	e.schema = costSchema()
-	e.print = fingerprint(e.schema)
+	e.schemas = map[string]costStream{}
 	if e.zstd, err = newCompressor(zstd.SpeedFastest); err != nil {
 		return fmt.Errorf("make a zstd encoder: %w", err)
 	}
@@ -39,35 +44,193 @@ func (e *CostEncoder) open() (err error) {
 }
 
 // Encode makes one record of c. The caller sets Key and Partition. The columns
-// are written as they lie in memory: texts as dictionaries, absent values null.
+// are written as they lie in memory, texts as dictionaries with the narrowest
+// index, absent values null. It is an error when columns differ in length.
 func (e *CostEncoder) Encode(c *schemas.Costs) (*kgo.Record, error) {
 	if err := e.open(); err != nil {
 		return nil, err
 	}
-	columns, err := costColumns(c)
+	e.widths = e.widths[:0]
+	err := costFields(c, func(name string, field any) error {
+		if t, ok := field.(*schemas.Text); ok {
+			e.widths = append(e.widths, indexWidth(t))
+		}
+		return checkCosts(c, name, field)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("encode cost: %w", err)
 	}
-	rec := array.NewRecord(e.schema, columns, int64(c.Len()))
-	defer rec.Release()
-	for _, col := range columns {
-		col.Release()
-	}
-	e.raw.Reset()
-	w := ipc.NewWriter(&e.raw, ipc.WithSchema(e.schema))
-	if err := w.Write(rec); err != nil {
+	begin, err := e.begin()
+	if err != nil {
 		return nil, fmt.Errorf("encode cost: %w", err)
 	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("encode cost: %w", err)
-	}
-	value := e.zstd.EncodeAll(e.raw.Bytes(), make([]byte, 0, e.raw.Len()/8+256))
-	return record(schemas.StreamCost, "", value, c.Len(), e.print)
+	e.raw = append(e.raw[:0], begin.message...)
+	e.batch.reset(c.Len())
+	texts := 0
+	_ = costFields(c, func(name string, field any) error { // checked above
+		if t, ok := field.(*schemas.Text); ok {
+			e.text(t, texts)
+			texts++
+		} else {
+			e.column(c, name, field)
+		}
+		return nil
+	})
+	e.raw = append(e.batch.appendTo(e.raw, noDictionary), endOfStream...)
+	value := e.zstd.EncodeAll(e.raw, make([]byte, 0, len(e.raw)/8+256))
+	return record(schemas.StreamCost, "", value, c.Len(), begin.print)
 }
 
-// textType is a dictionary with 32-bit indices: narrower ones overflow silently.
-func textType() *arrow.DictionaryType {
-	return &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Uint32, ValueType: arrow.BinaryTypes.String}
+// endOfStream is the mark behind the last message of an Arrow stream.
+const endOfStream = "\xFF\xFF\xFF\xFF\x00\x00\x00\x00"
+
+// begin makes the schema message of the present widths, once.
+func (e *CostEncoder) begin() (costStream, error) {
+	if s, ok := e.schemas[string(e.widths)]; ok {
+		return s, nil
+	}
+	schema := costSchema(e.widths)
+	var out bytes.Buffer
+	if err := ipc.NewWriter(&out, ipc.WithSchema(schema)).Close(); err != nil {
+		return costStream{}, err
+	}
+	s := costStream{message: bytes.TrimSuffix(out.Bytes(), []byte(endOfStream)), print: fingerprint(schema)}
+	e.schemas[string(e.widths)] = s
+	return s, nil
+}
+
+// indexWidth is how many bytes an index of t needs.
+func indexWidth(t *schemas.Text) byte {
+	switch n := len(t.Dict); {
+	case n <= 1<<8:
+		return 1
+	case n <= 1<<16:
+		return 2
+	}
+	return 4
+}
+
+// checkCosts checks that a column has the rows of c and texts that are there: an
+// index that is cut or dangles would be another text, silently.
+func checkCosts(c *schemas.Costs, name string, field any) error {
+	rows := 0
+	switch f := field.(type) {
+	case *schemas.Text:
+		rows = len(f.Index)
+		for _, k := range f.Index {
+			if int(k) >= len(f.Dict) {
+				return fmt.Errorf("text %d of %d", k, len(f.Dict))
+			}
+		}
+	case *[]int64:
+		rows = len(*f)
+	case *[]uint64:
+		rows = len(*f)
+	case *[]uint8:
+		rows = len(*f)
+	case *[]uint32:
+		rows = len(*f)
+	}
+	if name == runsColumn {
+		if rows = len(c.RunsEnd); rows > 0 && int(c.RunsEnd[rows-1]) != len(c.Runs) {
+			return fmt.Errorf("%d ends, the last row's end is %d", len(c.Runs), c.RunsEnd[rows-1])
+		}
+	}
+	if rows != c.Len() {
+		return fmt.Errorf("%d rows, window_start has %d", rows, c.Len())
+	}
+	return nil
+}
+
+// text adds text column t: its dictionary, number id, and its indices.
+func (e *CostEncoder) text(t *schemas.Text, id int) {
+	e.dict.reset(len(t.Dict))
+	e.dict.column(0)
+	e.dict.buffer(0)
+	offsets, at := e.dict.buffer(4*(len(t.Dict)+1)), 0
+	for i, s := range t.Dict {
+		at += len(s)
+		binary.LittleEndian.PutUint32(offsets[4*i+4:], uint32(at))
+	}
+	data := e.dict.buffer(at)
+	for _, s := range t.Dict {
+		data = data[copy(data, s):]
+	}
+	e.raw = e.dict.appendTo(e.raw, id)
+
+	width := int(e.widths[id])
+	e.batch.column(0)
+	e.batch.buffer(0)
+	out := e.batch.buffer(width * len(t.Index))
+	switch width {
+	case 1:
+		for i, k := range t.Index {
+			out[i] = byte(k)
+		}
+	case 2:
+		for i, k := range t.Index {
+			binary.LittleEndian.PutUint16(out[2*i:], uint16(k))
+		}
+	default:
+		copy(out, bytesOf(t.Index))
+	}
+}
+
+// column adds a column that is no text.
+func (e *CostEncoder) column(c *schemas.Costs, name string, field any) {
+	switch f := field.(type) {
+	case *[]int64:
+		fixed(&e.batch, *f, nil)
+	case *[]uint8:
+		e.batch.column(0)
+		e.batch.buffer(0)
+		copy(e.batch.buffer(len(*f)), *f)
+	case *[]uint64:
+		absent := schemas.Absent64
+		fixed(&e.batch, *f, &absent)
+	case *[]uint32:
+		if name == runsColumn {
+			e.runs(c)
+			return
+		}
+		absent := schemas.Absent32
+		fixed(&e.batch, *f, &absent)
+	}
+}
+
+// fixed adds a column; a value that equals absent is null.
+func fixed[T int64 | uint64 | uint32](b *batch, column []T, absent *T) {
+	nulls := 0
+	if absent != nil {
+		for _, v := range column {
+			if v == *absent {
+				nulls++
+			}
+		}
+	}
+	b.column(nulls)
+	if nulls == 0 {
+		b.buffer(0)
+	} else {
+		bits := b.buffer((len(column) + 7) / 8)
+		for i, v := range column {
+			if v != *absent {
+				bits[i>>3] |= 1 << (i & 7)
+			}
+		}
+	}
+	raw := bytesOf(column)
+	copy(b.buffer(len(raw)), raw)
+}
+
+// runs adds the list column.
+func (e *CostEncoder) runs(c *schemas.Costs) {
+	e.batch.column(0)
+	e.batch.buffer(0)
+	copy(e.batch.buffer(4 * (len(c.RunsEnd) + 1))[4:], bytesOf(c.RunsEnd))
+	e.batch.child(len(c.Runs), 0)
+	e.batch.buffer(0)
+	copy(e.batch.buffer(4*len(c.Runs)), bytesOf(c.Runs))
 }
 
 // runsColumn is the one list column of schemas.Costs.
@@ -88,13 +251,19 @@ func costFields(c *schemas.Costs, fn func(name string, field any) error) error {
 	return nil
 }
 
-func costSchema() *arrow.Schema {
+// costSchema is the schema with these bytes per index of each text column, by
+// default 4.
+func costSchema(widths []byte) *arrow.Schema {
 	var fields []arrow.Field
 	_ = costFields(&schemas.Costs{}, func(name string, field any) error {
 		var t arrow.DataType
 		switch field.(type) {
 		case *schemas.Text:
-			t = textType()
+			index := unsigned(4)
+			if len(widths) > 0 {
+				index, widths = unsigned(int(widths[0])), widths[1:]
+			}
+			t = &arrow.DictionaryType{IndexType: index, ValueType: arrow.BinaryTypes.String}
 		case *[]int64:
 			t = arrow.PrimitiveTypes.Int64
 		case *[]uint64:
@@ -111,93 +280,6 @@ func costSchema() *arrow.Schema {
 		return nil
 	})
 	return arrow.NewSchema(fields, nil)
-}
-
-func costColumns(c *schemas.Costs) ([]arrow.Array, error) {
-	n := c.Len()
-	var columns []arrow.Array
-	err := costFields(c, func(name string, field any) error {
-		if name == runsColumn {
-			a, err := runsArray(c)
-			columns = append(columns, a)
-			return err
-		}
-		var a arrow.Array
-		length := 0
-		switch f := field.(type) {
-		case *schemas.Text:
-			a, length = textArray(f), len(f.Index)
-		case *[]int64:
-			a, length = fixed(arrow.PrimitiveTypes.Int64, bytesOf(*f), len(*f), nil, 0), len(*f)
-		case *[]uint8:
-			a, length = fixed(arrow.PrimitiveTypes.Uint8, *f, len(*f), nil, 0), len(*f)
-		case *[]uint32:
-			validity, nulls := present(*f, schemas.Absent32)
-			a, length = fixed(arrow.PrimitiveTypes.Uint32, bytesOf(*f), len(*f), validity, nulls), len(*f)
-		case *[]uint64:
-			validity, nulls := present(*f, schemas.Absent64)
-			a, length = fixed(arrow.PrimitiveTypes.Uint64, bytesOf(*f), len(*f), validity, nulls), len(*f)
-		}
-		if length != n {
-			return fmt.Errorf("%d rows, window_start has %d", length, n)
-		}
-		columns = append(columns, a)
-		return nil
-	})
-	return columns, err
-}
-
-func fixed(t arrow.DataType, data []byte, n int, validity []byte, nulls int) arrow.Array {
-	var valid *memory.Buffer
-	if nulls > 0 {
-		valid = memory.NewBufferBytes(validity)
-	}
-	d := array.NewData(t, n, []*memory.Buffer{valid, memory.NewBufferBytes(data)}, nil, nulls, 0)
-	defer d.Release()
-	return array.MakeFromData(d)
-}
-
-// present is the validity bitmap of a column with absent values, nil for none.
-func present[T comparable](column []T, absent T) (validity []byte, nulls int) {
-	for i, v := range column {
-		if v != absent {
-			continue
-		}
-		if validity == nil {
-			validity = bytes.Repeat([]byte{0xFF}, (len(column)+7)/8)
-		}
-		validity[i>>3] &^= 1 << (i & 7)
-		nulls++
-	}
-	return validity, nulls
-}
-
-func textArray(t *schemas.Text) arrow.Array {
-	offsets := make([]byte, 0, 4*(len(t.Dict)+1))
-	var data []byte
-	offsets = binary.LittleEndian.AppendUint32(offsets, 0)
-	for _, s := range t.Dict {
-		data = append(data, s...)
-		offsets = binary.LittleEndian.AppendUint32(offsets, uint32(len(data)))
-	}
-	dict := array.NewData(arrow.BinaryTypes.String, len(t.Dict), []*memory.Buffer{nil, memory.NewBufferBytes(offsets), memory.NewBufferBytes(data)}, nil, 0, 0)
-	defer dict.Release()
-	d := array.NewDataWithDictionary(textType(), len(t.Index), []*memory.Buffer{nil, memory.NewBufferBytes(bytesOf(t.Index))}, 0, 0, dict)
-	defer d.Release()
-	return array.MakeFromData(d)
-}
-
-func runsArray(c *schemas.Costs) (arrow.Array, error) {
-	n := c.Len()
-	if len(c.RunsEnd) != n || (n > 0 && int(c.RunsEnd[n-1]) != len(c.Runs)) {
-		return nil, fmt.Errorf("ends of runs for %d rows, window_start has %d", len(c.RunsEnd), n)
-	}
-	offsets := append(make([]uint32, 1, n+1), c.RunsEnd...)
-	values := array.NewData(arrow.PrimitiveTypes.Uint32, len(c.Runs), []*memory.Buffer{nil, memory.NewBufferBytes(bytesOf(c.Runs))}, nil, 0, 0)
-	defer values.Release()
-	d := array.NewData(arrow.ListOfNonNullable(arrow.PrimitiveTypes.Uint32), n, []*memory.Buffer{nil, memory.NewBufferBytes(bytesOf(offsets))}, []arrow.ArrayData{values}, 0, 0)
-	defer d.Release()
-	return array.MakeFromData(d), nil
 }
 
 // bytesOf is the memory of a column: Arrow's layout on a little-endian machine.

@@ -135,7 +135,7 @@ func (e *SampleEncoder) writeSeries(series []schemas.Series) {
 		}
 		e.integers(&e.series[3+i], nulls, false)
 	}
-	e.raw = e.batch.appendTo(e.raw)
+	e.raw = e.batch.appendTo(e.raw, noDictionary)
 }
 
 // ids adds the GPU ids: as UUIDs when all of them are.
@@ -163,7 +163,7 @@ func (e *SampleEncoder) texts(series []schemas.Series, text func(*schemas.Series
 	for i := range series {
 		size += len(text(&series[i]))
 	}
-	if size == 0 && len(e.batch.nulls) > 0 {
+	if size == 0 && len(e.batch.nodes) > 0 {
 		return layoutMissing
 	}
 	e.batch.column(0)
@@ -194,7 +194,7 @@ func (e *SampleEncoder) writeRows(s *schemas.Samples, base int64) {
 		}
 		e.integers(&e.cols[i], nulls, i == 8 && nulls == 0 && explained)
 	}
-	e.raw = e.batch.appendTo(e.raw)
+	e.raw = e.batch.appendTo(e.raw, noDictionary)
 }
 
 // integers adds the column in wide and null in its narrowest exact form, or

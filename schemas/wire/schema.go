@@ -16,7 +16,7 @@ func Schema(stream schemas.Stream) (*arrow.Schema, error) {
 	case schemas.Samples:
 		return nil, fmt.Errorf("stream %s has a schema per layout: see Packed", stream.Name)
 	case schemas.Costs:
-		return costSchema(), nil
+		return costSchema(nil), nil
 	}
 	return rowSchema(reflect.TypeOf(stream.Row))
 }
