@@ -71,7 +71,7 @@ brokers it prints what it would make.`,
 
 func printTopics(to io.Writer, partitions int32) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "TOPIC\tPARTITIONS\tKEY\tRETENTION\tWHAT") //nolint:errcheck // Flush gives the error
+	fmt.Fprintln(w, "TOPIC\tPARTITIONS\tKEY\tRETENTION\tWHAT")
 	for _, s := range schemas.Streams() {
 		n, retention := int32(1), "for ever"
 		if s.Partitioned {
@@ -80,7 +80,7 @@ func printTopics(to io.Writer, partitions int32) error {
 		if s.Retention > 0 {
 			retention = fmt.Sprintf("%.0f d", s.Retention.Hours()/24)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", s.Topic(), n, s.Key, retention, s.Doc) //nolint:errcheck // Flush gives the error
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", s.Topic(), n, s.Key, retention, s.Doc)
 	}
 	return w.Flush()
 }

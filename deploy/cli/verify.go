@@ -79,7 +79,7 @@ It judges by the rules and the horizon of the replay that made the ledger. Exit 
 		if err != nil {
 			return err
 		}
-		defer conn.Close() //nolint:errcheck // nothing is pending
+		defer conn.Close()
 		report, err := verify.Ledger(cmd.Context(), conn, opt)
 		if err != nil {
 			return err

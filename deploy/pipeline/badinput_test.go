@@ -135,7 +135,7 @@ func spoil(t *testing.T, brokers []string, random *rand.Rand) []*kgo.Record {
 	if _, err := broker.Ensure(t.Context(), client, broker.DefaultLayout()); err != nil {
 		t.Fatal(err)
 	}
-	var all []*kgo.Record
+	all := make([]*kgo.Record, 0, 3*len(schemas.Streams()))
 	for _, stream := range schemas.Streams() {
 		noise := make([]byte, 1+random.IntN(4096))
 		for i := range noise {

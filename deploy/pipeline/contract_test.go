@@ -62,7 +62,7 @@ func TestContractCases(t *testing.T) {
 
 func columns(header []string) []string {
 	known := expressions()
-	var list []string
+	list := make([]string, 0, len(header))
 	for _, name := range header {
 		e, ok := known[name]
 		if !ok {

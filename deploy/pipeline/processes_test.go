@@ -53,7 +53,7 @@ func TestSeparateProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer separate.Close() //nolint:errcheck // nothing is pending
+	defer separate.Close()
 	same(t, ledger(t, separate), want)
 	for _, p := range []*process{one, two, store, server} {
 		p.stop()

@@ -67,8 +67,9 @@ func verified(t *testing.T, conn driver.Conn, s *replay.Summary, input, row stri
 // columns changed, and returns how a violation of its first row begins.
 func damage(t *testing.T, conn driver.Conn, change func(column string) string) (row string) {
 	t.Helper()
-	var replaced []string
-	for _, name := range rows(t, conn, "SELECT name FROM system.columns WHERE database = 'gpumeter' AND table = 'cells' AND startsWith(name, 'rows.') ORDER BY position") {
+	names := rows(t, conn, "SELECT name FROM system.columns WHERE database = 'gpumeter' AND table = 'cells' AND startsWith(name, 'rows.') ORDER BY position")
+	replaced := make([]string, 0, len(names))
+	for _, name := range names {
 		column := "`" + name + "`"
 		replaced = append(replaced, change(column)+" AS "+column)
 	}

@@ -47,7 +47,7 @@ func Run(ctx context.Context, server *url.URL, sql, format string, out io.Writer
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		words, _ := io.ReadAll(io.LimitReader(response.Body, maxError))
 		return errors.New(strings.TrimSpace(string(words)))

@@ -84,7 +84,7 @@ func (r *replay) progress() (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				fmt.Fprintln(r.Progress, r.line()) //nolint:errcheck // progress that nobody sees harms nobody
+				fmt.Fprintln(r.Progress, r.line())
 			}
 		}
 	}()

@@ -37,7 +37,7 @@ func totals(ctx context.Context, conn driver.Conn) (Totals, error) {
 	if err != nil {
 		return t, fmt.Errorf("sum the ledger: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // read to its end
+	defer rows.Close()
 	for rows.Next() {
 		var byState, byHeld, held uint8
 		var state, currency, cost string

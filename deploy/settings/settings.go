@@ -47,9 +47,9 @@ func Keep(data string, rules processor.Rules) error {
 // write makes a YAML file of the keys of a struct.
 func write(name, comment string, cfg any) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "# %s\n", comment) //nolint:errcheck // a strings.Builder takes everything
+	fmt.Fprintf(&text, "# %s\n", comment)
 	for _, key := range service.Keys(cfg) {
-		fmt.Fprintf(&text, "%s: %s\n", key.Name, key.Default) //nolint:errcheck // a strings.Builder takes everything
+		fmt.Fprintf(&text, "%s: %s\n", key.Name, key.Default)
 	}
 	if err := replace(name, []byte(text.String())); err != nil {
 		return fmt.Errorf("keep %s: %w", filepath.Base(name), err)
@@ -58,8 +58,9 @@ func write(name, comment string, cfg any) error {
 }
 
 func oneLine(k kept) string {
-	var parts []string
-	for _, key := range service.Keys(k) {
+	keys := service.Keys(k)
+	parts := make([]string, 0, len(keys))
+	for _, key := range keys {
 		parts = append(parts, key.Name+"="+key.Default)
 	}
 	return strings.Join(parts, " ")

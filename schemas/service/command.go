@@ -83,9 +83,9 @@ func describe(keys []Key) string {
 		if value == "" {
 			value = "(none)"
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", k.Name, value, k.Type, k.Doc) //nolint:errcheck // a strings.Builder takes everything
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", k.Name, value, k.Type, k.Doc)
 	}
-	table.Flush() //nolint:errcheck // a strings.Builder takes everything
+	table.Flush()
 	// The text goes into a template: braces of a doc are no actions.
 	return strings.ReplaceAll(b.String(), "{{", "{ {")
 }
@@ -101,7 +101,7 @@ func Main(cmd *cobra.Command, args []string, stderr io.Writer) int {
 	cmd.SetArgs(args)
 	cmd.SetErr(stderr)
 	if err := cmd.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", cmd.Name(), err) //nolint:errcheck // nowhere else to say it
+		fmt.Fprintf(stderr, "%s: %v\n", cmd.Name(), err)
 		return 1
 	}
 	return 0

@@ -188,7 +188,7 @@ func TestEmptyFileIsDefaults(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	keys := Keys(defaults())
-	var names []string
+	names := make([]string, 0, len(keys))
 	for _, k := range keys {
 		names = append(names, k.Name)
 	}
