@@ -13,7 +13,7 @@ type place struct {
 
 func (o *Options) places() []place {
 	d := newDice(o, 1)
-	var all []place
+	all := make([]place, 0, o.Nodes*o.GPUsPerNode)
 	for n := range o.Nodes {
 		for g := range o.GPUsPerNode {
 			p := place{node: nodeName(n), gpu: gpuName(n, g)}
@@ -61,7 +61,7 @@ func (r *record) line(d dice) []byte {
 	if r.model != "" {
 		l.text("gpu_model", r.model).text("cluster", "east")
 	}
-	var ids []string
+	ids := make([]string, 0, len(r.gpus))
 	for _, g := range r.gpus {
 		ids = append(ids, quote(g))
 	}

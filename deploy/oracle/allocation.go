@@ -120,8 +120,8 @@ func labels(f *fields) ([]Label, bool) {
 }
 
 func command(f *fields) []string {
-	var list []string
 	items, _ := f.list("command")
+	list := make([]string, 0, len(items))
 	for _, raw := range items {
 		text, ok := scalar(raw)
 		if !ok {

@@ -114,7 +114,7 @@ func readTable(t *testing.T, path string) (header, rows []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer func() { _ = f.Close() }() // nothing was written
 	s := bufio.NewScanner(f)
 	for s.Scan() {
 		if header == nil {
@@ -132,7 +132,7 @@ func readTable(t *testing.T, path string) (header, rows []string) {
 // line writes the columns of a row as expect.tsv does.
 func line(t *testing.T, r *oracle.Row, columns []string) string {
 	t.Helper()
-	var cells []string
+	cells := make([]string, 0, len(columns))
 	for _, c := range columns {
 		cells = append(cells, cell(t, r, c))
 	}

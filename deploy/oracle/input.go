@@ -68,7 +68,7 @@ func (in *input) readLines(dir, name string, accept func([]byte) error) error {
 	if err != nil {
 		return fmt.Errorf("oracle: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer func() { _ = f.Close() }() // nothing was written
 	r := bufio.NewReaderSize(f, 1<<16)
 	for first := true; ; first = false {
 		line, err := r.ReadBytes('\n')

@@ -69,7 +69,7 @@ func (l *Ledger) owner(d device, t int64) (owner *record) {
 }
 
 func holdersOf(active []hold) []holder {
-	var list []holder
+	list := make([]holder, 0, len(active))
 	for _, h := range active {
 		list = append(list, h.holder)
 	}

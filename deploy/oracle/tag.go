@@ -177,10 +177,10 @@ func (l *Ledger) matching(s *subject) []rule {
 // matches tells whether text has the form of a glob, where `*` stands for any
 // characters and `?` for one.
 func matches(glob, text string) bool {
-	g, t := []rune(glob), []rune(text)
+	t := []rune(text)
 	reached := make([]bool, len(t)+1) // reached[i]: what was seen of glob can be t[:i]
 	reached[0] = true
-	for _, c := range g {
+	for _, c := range glob {
 		next := make([]bool, len(t)+1)
 		for i := range next {
 			switch {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -130,7 +131,7 @@ func (d delivery) run(in input) ([]oracle.Row, error) {
 // the first event and the last in between.
 func (d delivery) feed(e *engine.Engine, in input, out engine.Output) {
 	r := rand.New(rand.NewPCG(d.seed, 2))
-	var horizons []int64
+	horizons := make([]int64, 0, d.steps)
 	for range d.steps {
 		horizons = append(horizons, in.first-1+r.Int64N(in.horizon-in.first+2))
 	}
@@ -179,12 +180,7 @@ func (d delivery) hand(e *engine.Engine, events []any, r *rand.Rand) {
 }
 
 func sortedKeys(m map[string]*contract.Batch) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
+	return slices.Sorted(maps.Keys(m))
 }
 
 // cells is the newest revision of every cell: what the sink makes of the topic.

@@ -78,7 +78,7 @@ func arrays(t *testing.T, conn driver.Conn) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close() //nolint:errcheck // read to its end
+	defer func() { _ = rows.Close() }() // read to its end
 	var names []string
 	for rows.Next() {
 		var name string
@@ -94,8 +94,9 @@ func arrays(t *testing.T, conn driver.Conn) []string {
 // is what change makes of it.
 func rewrite(t *testing.T, conn driver.Conn, v victim, change func(column string) string) {
 	t.Helper()
-	var replaced []string
-	for _, c := range arrays(t, conn) {
+	columns := arrays(t, conn)
+	replaced := make([]string, 0, len(columns))
+	for _, c := range columns {
 		replaced = append(replaced, change("`"+c+"`")+" AS `"+c+"`")
 	}
 	sql := "INSERT INTO gpumeter.cells SELECT * REPLACE (version + 1 AS version, " + strings.Join(replaced, ", ") +

@@ -78,7 +78,7 @@ func (m *memory) read(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close() //nolint:errcheck // nothing was written
+		defer func() { _ = f.Close() }() // nothing was written
 		r := contract.NewReader(file, f)
 		for {
 			err := r.Next()

@@ -62,9 +62,14 @@ func (p *pricing) row(r *oracle.Row) {
 
 func (p *pricing) texts(r *oracle.Row, s *stay, part *oracle.Part) {
 	for _, c := range []struct{ column, expected, found string }{
-		{"node", s.Node, r.Node}, {"cluster", s.Cluster, r.Cluster}, {"provider", s.Provider, r.Provider},
-		{"region", s.Region, r.Region}, {"sku", s.SKU, r.SKU}, {"gpu_model", s.GPUModel, r.GPUModel},
-		{"price_id", part.PriceID, r.PriceID}, {"currency", part.Currency, r.Currency},
+		{"node", s.Node, r.Node},
+		{"cluster", s.Cluster, r.Cluster},
+		{"provider", s.Provider, r.Provider},
+		{"region", s.Region, r.Region},
+		{"sku", s.SKU, r.SKU},
+		{"gpu_model", s.GPUModel, r.GPUModel},
+		{"price_id", part.PriceID, r.PriceID},
+		{"currency", part.Currency, r.Currency},
 	} {
 		if c.expected != c.found {
 			p.broken(keyOf(r), c.column, c.expected, c.found)
