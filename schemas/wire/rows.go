@@ -201,13 +201,13 @@ func take(dst reflect.Value, column arrow.Array, i int) error {
 	switch dst.Kind() {
 	case reflect.Int64, reflect.Int32:
 		v, ok := integerAt(column, i)
-		if !ok || dst.OverflowInt(v) {
+		if !ok || dst.OverflowInt(v) || (v < 0 && !arrow.IsSignedInteger(column.DataType().ID())) {
 			return corrupt("%s does not hold a %s", column.DataType(), dst.Type())
 		}
 		dst.SetInt(v)
 	case reflect.Uint32, reflect.Uint64:
 		v, ok := integerAt(column, i)
-		if !ok || dst.OverflowUint(uint64(v)) {
+		if !ok || dst.OverflowUint(uint64(v)) || (v < 0 && arrow.IsSignedInteger(column.DataType().ID())) {
 			return corrupt("%s does not hold a %s", column.DataType(), dst.Type())
 		}
 		dst.SetUint(uint64(v))
@@ -277,7 +277,8 @@ func takeList(dst reflect.Value, column arrow.Array, i int) error {
 	return nil
 }
 
-// integerAt reads any integer column: writers may widen.
+// integerAt reads any integer column: writers may widen. What lies above the
+// range of int64 comes as a negative number.
 func integerAt(column arrow.Array, i int) (int64, bool) {
 	switch c := column.(type) {
 	case *array.Int64:

@@ -23,8 +23,8 @@ func readStream(value []byte, fn func(arrow.Record) error) error {
 	rows := int64(0)
 	for r.Next() {
 		batch := r.Record()
-		if rows += batch.NumRows(); rows > maxRows {
-			return corrupt("%d rows, more than %d", rows, maxRows)
+		if rows += batch.NumRows(); rows > maxRows || rows > int64(len(value)) {
+			return corrupt("%d rows in %d bytes", rows, len(value))
 		}
 		if err := fn(batch); err != nil {
 			return err
@@ -89,7 +89,7 @@ func checkMessage(meta []byte, left int) (body int, err error) {
 	batch := msg.follow(head)
 	switch meta[kind] {
 	case kindSchema:
-		return int(n), nil
+		return int(n), checkSchema(&batch, len(meta))
 	case kindDictionary:
 		batch = batch.follow(batch.field(1))
 	case kindBatch:
@@ -97,6 +97,50 @@ func checkMessage(meta []byte, left int) (body int, err error) {
 		return 0, corrupt("message of kind %d", meta[kind])
 	}
 	return int(n), checkBatch(&batch, n)
+}
+
+// Limits of a schema: Arrow allocates for each field that a vector claims, and
+// fields may refer to the same children again and again.
+const (
+	maxSchema = 64 << 10 // bytes
+	maxFields = 1 << 10
+	maxDepth  = 8
+)
+
+// checkSchema checks that a schema's fields are few and lie within it.
+func checkSchema(schema *table, size int) error {
+	if size > maxSchema {
+		return corrupt("a schema of %d bytes, more than %d", size, maxSchema)
+	}
+	left := maxFields
+	const fields, metadata = 1, 2
+	if !checkFields(schema, fields, metadata, 0, &left) || !schema.ok {
+		return corrupt("a schema is cut, or has more than %d fields or %d levels", maxFields, maxDepth)
+	}
+	return nil
+}
+
+// checkFields walks the fields in vector number children of t.
+func checkFields(t *table, children, metadata, depth int, left *int) bool {
+	for _, k := range []int{children, metadata} {
+		at := t.field(k)
+		if at == 0 {
+			continue
+		}
+		v := t.follow(at)
+		n := v.count(4)
+		if *left -= n; !v.ok || *left < 0 || depth > maxDepth {
+			return false
+		}
+		for i := 0; k == children && i < n; i++ {
+			f := v.follow(v.at + 4 + 4*i)
+			const children, metadata = 5, 6
+			if !f.ok || !checkFields(&f, children, metadata, depth+1, left) {
+				return false
+			}
+		}
+	}
+	return t.ok
 }
 
 // checkBatch checks that the rows, nodes and buffers of a batch are no more than
