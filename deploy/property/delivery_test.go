@@ -94,6 +94,8 @@ type delivery struct {
 	steps   int // how often the horizon moves on the way
 	batch   int // samples that are handed over at once, at most
 	engines int // partitions
+
+	window, epsilon, until int64 // ms, ppm, Unix ms or 0
 }
 
 // events is what is delivered, in its order.
@@ -111,12 +113,22 @@ func (d delivery) events(in input) []any {
 	return events
 }
 
+// options are the oracle's for the same ledger.
+func (d delivery) options() oracle.Options {
+	opt := oracle.Defaults(now)
+	opt.Window, opt.Epsilon = d.window, d.epsilon
+	if d.until != 0 {
+		opt.Until = &d.until
+	}
+	return opt
+}
+
 // run delivers an input and gives the rows that stand at the end, in order.
 func (d delivery) run(in input) ([]oracle.Row, error) {
 	ledger := cells{}
 	for k := range d.engines {
 		e, err := engine.New(engine.Config{
-			Window: 60_000, Grace: 30_000, EarlyEvery: 10_000, KeepSamples: 45 * 86_400_000, Epsilon: 10_000, IdleMemory: 1 << 30,
+			Window: d.window, Grace: 30_000, EarlyEvery: 10_000, KeepSamples: 45 * 86_400_000, Epsilon: uint32(d.epsilon), IdleMemory: 1 << 30,
 			Owns: func(node string) bool { return int(node[len(node)-1])%d.engines == k },
 		})
 		if err != nil {
@@ -133,7 +145,7 @@ func (d delivery) feed(e *engine.Engine, in input, out engine.Output) {
 	r := rand.New(rand.NewPCG(d.seed, 2))
 	horizons := make([]int64, 0, d.steps)
 	for range d.steps {
-		horizons = append(horizons, in.first-1+r.Int64N(in.horizon-in.first+2))
+		horizons = append(horizons, in.first-1+r.Int64N(max(1, in.horizon-in.first+2)))
 	}
 	slices.Sort(horizons)
 	events := d.events(in)

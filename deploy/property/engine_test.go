@@ -38,6 +38,8 @@ func drawDelivery(r *rapid.T) delivery {
 		steps:   rapid.IntRange(0, 6).Draw(r, "steps"),
 		batch:   rapid.SampledFrom([]int{1, 20, 1000}).Draw(r, "batch"),
 		engines: rapid.IntRange(1, 2).Draw(r, "engines"),
+		window:  rapid.SampledFrom([]int64{60_000, 20_000, 3_600_000}).Draw(r, "window"),
+		epsilon: rapid.SampledFrom([]int64{10_000, 0, 50_000}).Draw(r, "epsilon"),
 	}
 }
 
@@ -52,6 +54,9 @@ func TestEngineIsTheOracle(t *testing.T) {
 			r.Fatal(err)
 		}
 		d := drawDelivery(r)
+		if rapid.Bool().Draw(r, "until") {
+			d.until = opt.Start + rapid.Int64Range(1, 2*opt.Duration).Draw(r, "horizon")
+		}
 		if why := difference(dir, d); why != "" {
 			r.Fatalf("features %s: %s", opt.Features, why)
 		}
@@ -64,12 +69,15 @@ func difference(dir string, d delivery) string {
 	if err != nil {
 		return err.Error()
 	}
-	ledger, err := oracle.Recompute(dir, oracle.Defaults(now))
+	ledger, err := oracle.Recompute(dir, d.options())
 	if err != nil {
 		return err.Error()
 	}
 	if len(in.events) == 0 || in.horizon == 0 {
 		return ""
+	}
+	if d.until != 0 {
+		in.horizon = d.until
 	}
 	if in.horizon != ledger.Horizon {
 		return fmt.Sprintf("the events end at %d, the oracle says %d", in.horizon, ledger.Horizon)
@@ -114,15 +122,15 @@ func diff(got []oracle.Row, i int, want oracle.Row) string {
 
 // TestMinimal makes an input that was found to differ as small as it goes: set
 // GPUMETER_CASE to its directory, and GPUMETER_DELIVERY to "seed shuffle repeat
-// steps batch engines" of the failure. It prints the lines that are left.
+// steps batch engines window epsilon until" of the failure. It prints the lines that are left.
 func TestMinimal(t *testing.T) {
 	dir := os.Getenv("GPUMETER_CASE")
 	if dir == "" {
 		t.Skip("GPUMETER_CASE names no directory to make smaller")
 	}
-	d := delivery{seed: 1, batch: 1000, engines: 1}
+	d := delivery{seed: 1, batch: 1000, engines: 1, window: 60_000, epsilon: 10_000}
 	if text := os.Getenv("GPUMETER_DELIVERY"); text != "" {
-		if _, err := fmt.Sscan(text, &d.seed, &d.shuffle, &d.repeat, &d.steps, &d.batch, &d.engines); err != nil {
+		if _, err := fmt.Sscan(text, &d.seed, &d.shuffle, &d.repeat, &d.steps, &d.batch, &d.engines, &d.window, &d.epsilon, &d.until); err != nil {
 			t.Fatal(err)
 		}
 	}
