@@ -121,7 +121,7 @@ func (in *input) addProcess(line []byte) error {
 	switch pid := f.number("pid", 0); {
 	case pid == nil:
 		f.fail("pid", "is required")
-	case pid.Sign() < 0 || !pid.IsInt() || !pid.Num().IsInt64():
+	case pid.Sign() < 0 || !pid.IsInt() || !pid.Num().IsInt64() || pid.Num().Int64() > maxAmount:
 		f.fail("pid", "is not a whole number from 0 on")
 	}
 	in.checkTime(f, ts)
