@@ -38,7 +38,7 @@ func (o *Options) event(d dice, ts int64, kind, id string) *line {
 func (o *Options) writeJob(d dice, out *writer, places []place, id string, from int64) {
 	to := from + d.between(1, 2*o.averageJob())
 	start := o.event(d, from, "start", id).raw("gpus", o.gpus(d, places)).
-		text("user", pick(d, "ann", "bob", "")).text("name", pick(d, "train-1", "eval", "")).text("image", pick(d, "repo:v1", ""))
+		text("user", pick(d, "ann", "bob", "zoë", "")).text("name", pick(d, "train-1", "eval", "")).text("image", pick(d, "repo:v1", ""))
 	if d.chance(Labels, 60) {
 		start.raw("labels", jobLabels(d))
 	}

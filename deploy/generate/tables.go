@@ -48,7 +48,7 @@ func (o *Options) writeTags(out *writer) {
 	d := newDice(o, 4)
 	out.header("match,set,effective_from,effective_to,priority\n")
 	globs := []string{
-		"allocation=slurm/*", "allocation=*1*", "allocation=?*", "user=a*", "name=*train*", "namespace=", "image=*:v?", "node=n0", "node=n?",
+		"allocation=slurm/*", "allocation=*1*", "allocation=?*", "user=a*", "user=zo?", "user=???", "name=*train*", "namespace=", "image=*:v?", "node=n0", "node=n?",
 		"resource=r*", "provider=aws", "region=*", "sku=dgx", "gpu_model=H100", "label.team=re*", "label.team=*", "label.team=", "label.stage=T*",
 	}
 	sets := []string{"team=infra", "team=ml", "team=", "project=p1", "project=p2", "cost_center=c1", "environment=prod", "model=llama", "model_version=3", "phase=train"}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/gpumeter/gpumeter/deploy/generate"
 	"github.com/gpumeter/gpumeter/deploy/oracle"
 )
@@ -169,6 +171,7 @@ func TestColumnsAreCalledAsInCost(t *testing.T) {
 }
 
 func TestAnErrorOfReadingIsNoVerdict(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	m, opt := world(t, small(7))
 	m.err = errors.New("connection lost")
 	if _, err := Run(t.Context(), m, opt); !errors.Is(err, m.err) {
