@@ -3,8 +3,8 @@ package wire
 import "encoding/binary"
 
 // A batch builds one Arrow IPC RecordBatch message, column after column, without
-// Arrow: the writer of what message reads. Arrow's own writer costs 15 µs and 15
-// allocations a column, and its metadata compress worse.
+// Arrow: the writer of what message reads. Arrow's own writer took two thirds of
+// the encoder's time and 20 allocations a column, and its metadata compress worse.
 type batch struct {
 	rows    int
 	nodes   [][2]int // rows and nulls of each column

@@ -10,6 +10,10 @@
 // names width, unit and coding of each column in one letter (see layout.go),
 // and what the rows of one GPU have in common stands once, in the series table.
 //
+// The two hot streams are written and read here, message by message, with every
+// length checked before it is used; Arrow itself only reads their schemas, and
+// the streams of few rows, whose framing is checked before it does.
+//
 // Readers accept older and newer writers: columns are found by name or, for
 // samples, are only ever appended; missing ones are absent, widened ones are
 // read, unknown ones are skipped. Damaged or hostile bytes are an error.

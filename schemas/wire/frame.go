@@ -11,6 +11,7 @@ import "encoding/binary"
 // the body, whatever the bytes are.
 type message struct {
 	rows    int
+	lengths []int    // by column: rows
 	nulls   []int    // by column
 	buffers [][]byte // by column: validity, then offsets where it has them, then data
 }
@@ -63,37 +64,69 @@ func (t *table) follow(at int) table {
 	return table{buf: t.buf, at: at + t.i32(at), ok: t.ok && at > 0}
 }
 
-// parse reads one message off the front of b and gives the rest. widths says
-// how many buffers each known column has; a newer writer's further columns are
-// left unread.
-func (m *message) parse(b []byte, widths []int) (rest []byte, err error) {
-	if len(b) < 16 || binary.LittleEndian.Uint32(b) != 0xFFFFFFFF {
-		return nil, corrupt("no Arrow message where one should begin")
+// A part is one message of a stream, not yet taken apart.
+type part struct {
+	kind byte   // kindSchema …; 0 is the end of the stream
+	head table  // the Schema, DictionaryBatch or RecordBatch
+	size int    // bytes of metadata
+	body []byte // its buffers
+}
+
+// next takes one message off the front of b.
+func next(b []byte) (p part, rest []byte, err error) {
+	if len(b) < 8 || binary.LittleEndian.Uint32(b) != 0xFFFFFFFF {
+		return part{}, nil, corrupt("no Arrow message where one should begin: the stream is cut, or not one")
 	}
 	size := int(int32(binary.LittleEndian.Uint32(b[4:])))
-	if size <= 8 || size > len(b)-8 {
-		return nil, corrupt("metadata of %d bytes in %d", size, len(b))
+	if size == 0 {
+		return part{}, b[8:], nil
+	}
+	if size < 8 || size > len(b)-8 {
+		return part{}, nil, corrupt("metadata of %d bytes in %d", size, len(b)-8)
 	}
 	msg := table{buf: b[8 : 8+size], ok: true}
 	msg.at = msg.i32(0)
 	kind, head, length := msg.field(1), msg.field(2), msg.field(3)
-	if !msg.ok || kind <= 0 || kind >= size || msg.buf[kind] != 3 || head <= 0 {
-		return nil, corrupt("the message is not a record batch")
+	if !msg.ok || kind <= 0 || kind >= size || head <= 0 {
+		return part{}, nil, corrupt("metadata is cut")
 	}
 	body := int64(0) // flatbuffers leave a zero out
 	if length > 0 {
 		body = msg.i64(length)
 	}
-	if !msg.ok || body < 0 || body > int64(len(b)-8-size) {
-		return nil, corrupt("body of %d bytes in %d", body, len(b)-8-size)
+	if b = b[8+size:]; !msg.ok || body < 0 || body > int64(len(b)) {
+		return part{}, nil, corrupt("body of %d bytes in %d", body, len(b))
 	}
-	batch := msg.follow(head)
-	if err := m.columns(&batch, b[8+size:8+size+int(body)], widths); err != nil {
-		return nil, err
+	if k := msg.buf[kind]; k < kindSchema || k > kindBatch {
+		return part{}, nil, corrupt("message of kind %d", k)
 	}
-	return b[8+size+int(body):], nil
+	return part{kind: msg.buf[kind], head: msg.follow(head), size: size, body: b[:body]}, b[body:], nil
 }
 
+// parse reads one record batch off the front of b and gives the rest. widths
+// says how many buffers each known column has.
+func (m *message) parse(b []byte, widths []int) (rest []byte, err error) {
+	p, rest, err := next(b)
+	if err != nil {
+		return nil, err
+	}
+	if p.kind != kindBatch {
+		return nil, corrupt("the message is not a record batch")
+	}
+	if err := m.columns(&p.head, p.body, widths); err != nil {
+		return nil, err
+	}
+	for i, n := range m.lengths {
+		if n != m.rows {
+			return nil, corrupt("column %d has another number of rows", i)
+		}
+	}
+	return rest, nil
+}
+
+// columns takes a record batch apart. widths says how many buffers each known
+// column has, those inside a list after it; what a newer writer has behind them
+// is left unread.
 func (m *message) columns(batch *table, body []byte, widths []int) error {
 	length, nodes, buffers := batch.field(0), batch.field(1), batch.field(2)
 	if !batch.ok || nodes <= 0 || buffers <= 0 || batch.field(3) != 0 {
@@ -106,7 +139,7 @@ func (m *message) columns(batch *table, body []byte, widths []int) error {
 	if rows < 0 || rows > maxRows {
 		return corrupt("%d rows in a record batch", rows)
 	}
-	m.rows, m.nulls, m.buffers = int(rows), m.nulls[:0], m.buffers[:0]
+	m.rows, m.lengths, m.nulls, m.buffers = int(rows), m.lengths[:0], m.nulls[:0], m.buffers[:0]
 	node, buffer := batch.follow(nodes), batch.follow(buffers)
 	count := 0
 	for _, w := range widths {
@@ -116,11 +149,11 @@ func (m *message) columns(batch *table, body []byte, widths []int) error {
 		return corrupt("the record batch has fewer columns than its layout")
 	}
 	for i := range widths {
-		n := node.i64(node.at + 4 + 16*i + 8)
-		if node.i64(node.at+4+16*i) != rows || n < 0 || n > rows {
-			return corrupt("column %d has another number of rows", i)
+		rows, nulls := node.i64(node.at+4+16*i), node.i64(node.at+4+16*i+8)
+		if rows < 0 || rows > maxValue || nulls < 0 || nulls > rows {
+			return corrupt("column %d has %d rows and %d nulls", i, rows, nulls)
 		}
-		m.nulls = append(m.nulls, int(n))
+		m.lengths, m.nulls = append(m.lengths, int(rows)), append(m.nulls, int(nulls))
 	}
 	for i := range count {
 		at, n := buffer.i64(buffer.at+4+16*i), buffer.i64(buffer.at+4+16*i+8)

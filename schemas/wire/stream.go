@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
@@ -40,27 +39,22 @@ func readStream(value []byte, fn func(arrow.Record) error) error {
 // lie within the value, no buffer is longer than its body or compressed, and the
 // stream ends with its mark.
 func checkFraming(b []byte) error {
-	for len(b) >= 8 {
-		if binary.LittleEndian.Uint32(b) != 0xFFFFFFFF {
-			return corrupt("no Arrow message where one should begin")
-		}
-		size := int(int32(binary.LittleEndian.Uint32(b[4:])))
-		if size == 0 {
-			if len(b) != 8 {
-				return corrupt("%d bytes behind the end of the stream", len(b)-8)
-			}
-			return nil
-		}
-		if size < 8 || size > len(b)-8 {
-			return corrupt("metadata of %d bytes in %d", size, len(b)-8)
-		}
-		body, err := checkMessage(b[8:8+size], len(b)-8-size)
+	for {
+		p, rest, err := next(b)
 		if err != nil {
 			return err
 		}
-		b = b[8+size+body:]
+		if p.kind == 0 {
+			if len(rest) != 0 {
+				return corrupt("%d bytes behind the end of the stream", len(rest))
+			}
+			return nil
+		}
+		if err := checkPart(&p); err != nil {
+			return err
+		}
+		b = rest
 	}
-	return corrupt("the stream has no end mark: it is cut")
 }
 
 // Message header kinds of Arrow's Message.fbs.
@@ -70,33 +64,17 @@ const (
 	kindBatch
 )
 
-// checkMessage checks one message's metadata and gives the size of its body,
-// of which at most left bytes are there.
-func checkMessage(meta []byte, left int) (body int, err error) {
-	msg := table{buf: meta, ok: true}
-	msg.at = msg.i32(0)
-	kind, head, length := msg.field(1), msg.field(2), msg.field(3)
-	if !msg.ok || kind <= 0 || kind >= len(meta) || head <= 0 {
-		return 0, corrupt("metadata is cut")
-	}
-	n := int64(0)
-	if length > 0 {
-		n = msg.i64(length)
-	}
-	if !msg.ok || n < 0 || n > int64(left) {
-		return 0, corrupt("body of %d bytes in %d", n, left)
-	}
-	batch := msg.follow(head)
-	switch meta[kind] {
+func checkPart(p *part) error {
+	switch p.kind {
 	case kindSchema:
-		return int(n), checkSchema(&batch, len(meta))
+		return checkSchema(&p.head, p.size)
 	case kindDictionary:
-		batch = batch.follow(batch.field(1))
+		data := p.head.follow(p.head.field(1))
+		return checkBatch(&data, int64(len(p.body)))
 	case kindBatch:
-	default:
-		return 0, corrupt("message of kind %d", meta[kind])
+		return checkBatch(&p.head, int64(len(p.body)))
 	}
-	return int(n), checkBatch(&batch, n)
+	return nil
 }
 
 // Limits of a schema: Arrow allocates for each field that a vector claims, and

@@ -163,20 +163,24 @@ func uuids(t []schemas.Series, data []byte) error {
 
 // texts walks a utf8 column: its offsets and data.
 func texts(b [][]byte, rows int, fn func(row int, v string)) error {
-	offsets, data := b[0], b[1]
+	return spans(b[0], rows, len(b[1]), func(row, from, to int) { fn(row, string(b[1][from:to])) })
+}
+
+// spans walks rows spans by their offsets into size.
+func spans(offsets []byte, rows, size int, fn func(row, from, to int)) error {
 	if rows == 0 {
 		return nil
 	}
 	if len(offsets) < 4*(rows+1) {
-		return corrupt("the offsets of a text column are cut")
+		return corrupt("the offsets of a column are cut")
 	}
 	from := binary.LittleEndian.Uint32(offsets)
 	for i := range rows {
 		to := binary.LittleEndian.Uint32(offsets[4*i+4:])
-		if to < from || int64(to) > int64(len(data)) {
-			return corrupt("a text lies outside its column")
+		if to < from || int64(to) > int64(size) {
+			return corrupt("a value lies outside its column")
 		}
-		fn(i, string(data[from:to]))
+		fn(i, int(from), int(to))
 		from = to
 	}
 	return nil

@@ -316,9 +316,9 @@ func FuzzSamples(f *testing.F)     { fuzz(f, schemas.StreamSamples) }
 func FuzzCosts(f *testing.F)       { fuzz(f, schemas.StreamCost) }
 func FuzzAllocations(f *testing.F) { fuzz(f, schemas.StreamAllocations) }
 
-// FuzzSampleMessages mutates the messages below the compression.
-func FuzzSampleMessages(f *testing.F) {
-	rec := records(f)[schemas.StreamSamples]
+// fuzzBeneath mutates what is compressed.
+func fuzzBeneath(f *testing.F, name string) {
+	rec := records(f)[name]
 	z, err := newDecompressor()
 	if err != nil {
 		f.Fatal(err)
@@ -333,8 +333,11 @@ func FuzzSampleMessages(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if err := decode(schemas.StreamSamples, resealed(rec, c.EncodeAll(raw, nil))); err != nil && !errors.Is(err, ErrCorrupt) {
+		if err := decode(name, resealed(rec, c.EncodeAll(raw, nil))); err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("an error that is not ErrCorrupt: %v", err)
 		}
 	})
 }
+
+func FuzzSampleMessages(f *testing.F) { fuzzBeneath(f, schemas.StreamSamples) }
+func FuzzCostStreams(f *testing.F)    { fuzzBeneath(f, schemas.StreamCost) }
