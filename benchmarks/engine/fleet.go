@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/gpumeter/gpumeter/benchmarks/node"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/wire"
@@ -17,20 +15,26 @@ import (
 const (
 	begin   = 1_780_275_600_000 // 2026-06-01T01:00:00Z
 	cadence = 10                // seconds that a node collects for one message
+
+	rowsOfMessage = cadence * node.GPUs
 )
 
 // A fleet is nodes of 8 GPUs, as encoded samples and as reference events.
 type fleet struct {
-	warm        int           // seconds before what is measured
-	samples     int           // measured ones
-	bytes       int           // of measured messages
-	records     []*kgo.Record // in order of arrival
-	arrived     []int         // records that have arrived by the end of each second
+	warm        int // seconds before what is measured
+	samples     int // measured ones
+	bytes       int // of measured messages
+	messages    messages
+	arrived     []int // messages that have arrived by the end of each second
 	resources   []schemas.Resource
 	prices      []schemas.Price
 	tags        []schemas.Tag
 	allocations []schemas.Allocation // in order of ts
 	rand        *rand.Rand
+
+	decoder wire.SampleDecoder
+	batch   schemas.Samples
+	copied  []byte
 }
 
 func newFleet(nodes, warm, seconds int) (*fleet, error) {
@@ -61,9 +65,9 @@ func (f *fleet) addSamples(nodes []*node.Node, seconds int) error {
 				f.samples += s.Len()
 				f.bytes += len(rec.Value)
 			}
-			f.records = append(f.records, rec)
+			f.messages.add(rec)
 		}
-		f.arrived = append(f.arrived, len(f.records))
+		f.arrived = append(f.arrived, len(f.messages.ends))
 	}
 	return nil
 }
@@ -80,7 +84,7 @@ func (f *fleet) addResource(i int, n *node.Node) {
 	f.resources = append(f.resources, r)
 }
 
-// addPrices makes spot prices that change every 7 minutes, each row known a little
+// addPrices makes spot prices that change every 20 minutes, each row known a little
 // later than the one before, on top of a list price.
 func (f *fleet) addPrices() {
 	for region := range 4 {
@@ -89,8 +93,8 @@ func (f *fleet) addPrices() {
 		f.prices = append(f.prices, p)
 		for k := range 300 {
 			q := p
-			q.From = begin + int64(k-100)*420_000
-			q.To, q.KnownAt, q.PerHour = q.From+420_000, q.From-60_000, p.PerHour/2+int64(k)*1_000_003
+			q.From = begin + int64(k-100)*1_200_000
+			q.To, q.KnownAt, q.PerHour = q.From+1_200_000, q.From-60_000, p.PerHour/2+int64(k)*1_000_003
 			f.prices = append(f.prices, q)
 		}
 	}
@@ -102,7 +106,7 @@ func (f *fleet) addTags() {
 	}
 }
 
-// addHolds gives every GPU jobs of two to ten minutes, one node in eight whole
+// addHolds gives every GPU jobs of two minutes to an hour, one node in eight whole
 // nodes at a time, one GPU in eight two jobs at once.
 func (f *fleet) addHolds(nodes []*node.Node, seconds int) {
 	end := begin + int64(seconds)*1000
@@ -117,8 +121,8 @@ func (f *fleet) addHolds(nodes []*node.Node, seconds int) {
 				sharing = 2
 			}
 			for range sharing {
-				for t := begin - f.rand.Int64N(600_000); t < end; {
-					length := 120_000 + f.rand.Int64N(480_000)
+				for t := begin - f.rand.Int64N(3_600_000); t < end; {
+					length := 120_000 + f.rand.Int64N(3_480_000)
 					f.hold(job, n, g, per, t, t+length)
 					job, t = job+1, t+length+f.rand.Int64N(20_000)
 				}
@@ -142,11 +146,9 @@ func (f *fleet) hold(job int, n *node.Node, first, count int, from, to int64) {
 }
 
 // decode only decodes.
-func (f *fleet) decode() error {
-	var dec wire.SampleDecoder
-	var s schemas.Samples
-	for _, rec := range f.measured() {
-		if err := dec.Decode(&s, rec); err != nil {
+func (f *fleet) decode(from, to int) error {
+	for i := f.arrived[from-1]; i < f.arrived[to-1]; i++ {
+		if err := f.decoder.Decode(&f.batch, f.messages.at(i)); err != nil {
 			return err
 		}
 	}
@@ -154,16 +156,12 @@ func (f *fleet) decode() error {
 }
 
 // copyBytes copies the encoded bytes once.
-func (f *fleet) copyBytes() error {
-	var to []byte
-	for _, rec := range f.measured() {
-		to = append(to[:0], rec.Value...)
+func (f *fleet) copyBytes(from, to int) error {
+	for i := f.arrived[from-1]; i < f.arrived[to-1]; i++ {
+		f.copied = append(f.copied[:0], f.messages.at(i).Value...)
 	}
-	if len(to) == 0 && f.bytes > 0 {
+	if len(f.copied) == 0 {
 		return errors.New("the last message is empty")
 	}
 	return nil
 }
-
-// measured lists the messages behind the warm-up.
-func (f *fleet) measured() []*kgo.Record { return f.records[f.arrived[f.warm-1]:] }

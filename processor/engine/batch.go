@@ -15,6 +15,8 @@ type batch struct {
 	slice, alloc, user, name, space                            column
 	values                                                     [attributes]column
 	labels, currency, priceID                                  column
+
+	nobody allocation // whose texts are those of time that nobody holds
 }
 
 // A column gives texts their place in a dictionary of one batch without a map:
@@ -75,7 +77,7 @@ func (b *batch) row(r *row, runs []uint32, all []string) {
 	o, n := &b.costs, b.round
 	who := r.alloc
 	if who == nil {
-		who = &allocation{}
+		who = &b.nobody
 	}
 	o.WindowStart, o.WindowEnd = append(o.WindowStart, r.from), append(o.WindowEnd, r.to)
 	b.slice.add(&o.Slice, r.slice, n, all)

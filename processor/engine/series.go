@@ -61,10 +61,10 @@ func (e *Engine) append(h *hint, b *schemas.Samples, i, j int) {
 		ts, util, sm, tensor, dram := b.TS[i:k], b.Utilization[i:k], b.SMActive[i:k], b.TensorActive[i:k], b.DRAMActive[i:k]
 		mem, power, energy, temp := b.MemoryUsed[i:k], b.Power[i:k], b.Energy[i:k], b.Temperature[i:k]
 		for x := range to {
-			to[x] = sample{
-				ts: ts[x], mem: mem[x], memTotal: h.of.MemoryTotal, energy: energy[x], interval: h.of.Interval, model: h.model,
-				util: util[x], sm: sm[x], tensor: tensor[x], dram: dram[x], power: power[x], temp: temp[x],
-			}
+			p := &to[x]
+			p.ts, p.mem, p.energy, p.power, p.temp = ts[x], mem[x], energy[x], power[x], temp[x]
+			p.util, p.sm, p.tensor, p.dram = util[x], sm[x], tensor[x], dram[x]
+			p.memTotal, p.interval, p.model = h.of.MemoryTotal, h.of.Interval, h.model
 		}
 		s.n, s.last, i = s.n+len(to), ts[len(ts)-1], k
 	}

@@ -29,12 +29,11 @@ func (e *Engine) hear(v *voice, p0, p1, a, b int64) {
 	e.tally.reset()
 	i := v.series.after(a)
 	at := a
-	defer func() { v.series.cursor = i }()
 	var prev *sample
 	if i > 0 && v.series.at(i-1).ts >= p0 {
 		prev = v.series.at(i - 1)
 	}
-	for ; i < v.series.done; i++ {
+	for ; at < b && i < v.series.done; i++ {
 		s := v.series.at(i)
 		if s.ts >= p1 {
 			break
@@ -43,20 +42,18 @@ func (e *Engine) hear(v *voice, p0, p1, a, b int64) {
 		if prev != nil {
 			from = max(from, prev.ts)
 		}
-		if from >= b {
-			e.tally.silence(v, at, b)
-			return
+		if from > at { // no sample speaks for the time before
+			e.tally.silence(v, at, min(from, b))
+			at = min(from, b)
 		}
-		e.tally.silence(v, at, from)
-		at = max(at, from)
-		to := min(s.ts, b)
-		e.say(v, prev, s, at, to)
-		if at = to; at == b {
-			return
+		if to := min(s.ts, b); to > at {
+			e.say(v, prev, s, at, to)
+			at = to
 		}
 		prev = s
 	}
-	if prev != nil {
+	v.series.cursor = i
+	if prev != nil && at < b {
 		if to := min(prev.ts+prev.reach(), p1, b); to > at {
 			e.say(v, nil, prev, at, to)
 			at = to

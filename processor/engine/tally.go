@@ -42,10 +42,10 @@ func (t *tallyman) of(state uint8) *tally {
 	return &t.tallies[state]
 }
 
-// run adds [from, to) of a state behind what is there.
+// run adds [from, to) of a state behind what is there; there is no gap.
 func (t *tallyman) run(state uint8, from, to int64) {
-	if n := len(t.runs); n > 0 && t.runs[n-1].state == state && t.runs[n-1].to == from {
-		t.runs[n-1].to = to
+	if n := len(t.runs) - 1; n >= 0 && t.runs[n].state == state {
+		t.runs[n].to = to
 		return
 	}
 	t.runs = append(t.runs, run{from, to, state})
