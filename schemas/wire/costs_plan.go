@@ -1,11 +1,6 @@
 package wire
 
-import (
-	"bytes"
-
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
-)
+import "github.com/apache/arrow/go/v17/arrow"
 
 // A costPlan says where the columns of a stream with one schema lie.
 type costPlan struct {
@@ -23,18 +18,14 @@ type plannedColumn struct {
 
 // planCosts reads a schema message. Arrow may panic: the caller recovers.
 func planCosts(raw []byte, p *part) (*costPlan, error) {
-	if err := checkSchema(&p.head, p.size); err != nil {
+	schema, err := readSchema(raw, p)
+	if err != nil {
 		return nil, err
 	}
-	r, err := ipc.NewReader(bytes.NewReader(append(bytes.Clone(raw), endOfStream...)))
-	if err != nil {
-		return nil, corrupt("arrow: %v", err)
-	}
-	defer r.Release()
 	plan := &costPlan{columns: map[string]plannedColumn{}}
 	fields := p.head.follow(p.head.field(1))
 	buffers := 0
-	for i, f := range r.Schema().Fields() {
+	for i, f := range schema.Fields() {
 		c := plannedColumn{kind: f.Type, node: len(plan.widths), buffer: buffers}
 		if f.Type.ID() == arrow.DICTIONARY {
 			c.dictionary = dictionaryID(&fields, i)
@@ -62,35 +53,4 @@ func dictionaryID(fields *table, i int) int64 {
 		return encoding.i64(at)
 	}
 	return 0
-}
-
-// appendWidths appends how many buffers a column of type t has, then those of
-// what it holds.
-func appendWidths(widths []int, t arrow.DataType) ([]int, error) {
-	switch t := t.(type) {
-	case *arrow.NullType:
-		return append(widths, 0), nil
-	case *arrow.StringType, *arrow.BinaryType, *arrow.LargeStringType, *arrow.LargeBinaryType:
-		return append(widths, 3), nil
-	case *arrow.ListType:
-		return appendWidths(append(widths, 2), t.Elem())
-	case *arrow.LargeListType:
-		return appendWidths(append(widths, 2), t.Elem())
-	case *arrow.MapType:
-		return appendWidths(append(widths, 2), t.Elem())
-	case *arrow.StructType:
-		widths = append(widths, 1)
-		for _, f := range t.Fields() {
-			var err error
-			if widths, err = appendWidths(widths, f.Type); err != nil {
-				return nil, err
-			}
-		}
-		return widths, nil
-	case arrow.FixedWidthDataType:
-		if t.ID() != arrow.FIXED_SIZE_LIST {
-			return append(widths, 2), nil
-		}
-	}
-	return nil, corrupt("a column of type %s", t)
 }

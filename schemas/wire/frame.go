@@ -129,6 +129,9 @@ func (m *message) parse(b []byte, widths []int) (rest []byte, err error) {
 // is left unread.
 func (m *message) columns(batch *table, body []byte, widths []int) error {
 	length, nodes, buffers := batch.field(0), batch.field(1), batch.field(2)
+	if len(widths) == 0 {
+		return corrupt("a record batch without columns")
+	}
 	if !batch.ok || nodes <= 0 || buffers <= 0 || batch.field(3) != 0 {
 		return corrupt("the record batch has no columns, or is compressed inside")
 	}

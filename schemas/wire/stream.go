@@ -4,14 +4,16 @@ import (
 	"bytes"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/endian"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 )
 
-// readStream calls fn with each batch of an Arrow IPC stream. It checks the
-// framing before Arrow reads it, since Arrow allocates what a length says; what
-// still makes Arrow panic is recovered by the caller.
+// readStream calls fn with each batch of an Arrow IPC stream without
+// dictionaries. It checks every message before Arrow reads it, since Arrow
+// allocates what a length says; what still makes Arrow panic is recovered by the
+// caller.
 func readStream(value []byte, fn func(arrow.Record) error) error {
-	if err := checkFraming(value); err != nil {
+	if err := checkStream(value); err != nil {
 		return err
 	}
 	r, err := ipc.NewReader(bytes.NewReader(value))
@@ -35,26 +37,90 @@ func readStream(value []byte, fn func(arrow.Record) error) error {
 	return nil
 }
 
-// checkFraming walks the messages of an IPC stream: each one's metadata and body
-// lie within the value, no buffer is longer than its body or compressed, and the
-// stream ends with its mark.
-func checkFraming(b []byte) error {
-	for {
-		p, rest, err := next(b)
-		if err != nil {
+// checkStream walks the messages of a stream: a schema, then batches that have
+// the nodes and buffers which the schema wants, all within their bodies and not
+// compressed, then the end mark. Arrow reads a buffer that is missing out of
+// whatever lies behind the others.
+func checkStream(value []byte) error {
+	p, b, err := next(value)
+	if err != nil {
+		return err
+	}
+	schema, err := readSchema(value[:len(value)-len(b)], &p)
+	if err != nil {
+		return err
+	}
+	var widths []int
+	for _, f := range schema.Fields() {
+		if widths, err = appendWidths(widths, f.Type); err != nil {
 			return err
 		}
-		if p.kind == 0 {
-			if len(rest) != 0 {
-				return corrupt("%d bytes behind the end of the stream", len(rest))
-			}
+	}
+	for m := (message{}); ; {
+		p, rest, err := next(b)
+		switch {
+		case err != nil:
+			return err
+		case p.kind == 0 && len(rest) == 0:
 			return nil
+		case p.kind != kindBatch:
+			return corrupt("a message of kind %d, %d bytes before the end", p.kind, len(rest))
 		}
-		if err := checkPart(&p); err != nil {
+		if err := m.columns(&p.head, p.body, widths); err != nil {
 			return err
 		}
 		b = rest
 	}
+}
+
+// readSchema reads a schema message. Arrow may panic: the caller recovers.
+func readSchema(raw []byte, p *part) (*arrow.Schema, error) {
+	if p.kind != kindSchema {
+		return nil, corrupt("the stream does not begin with a schema")
+	}
+	if err := checkSchema(&p.head, p.size); err != nil {
+		return nil, err
+	}
+	r, err := ipc.NewReader(bytes.NewReader(append(bytes.Clone(raw), endOfStream...)))
+	if err != nil {
+		return nil, corrupt("arrow: %v", err)
+	}
+	defer r.Release()
+	if r.Schema().Endianness() != endian.LittleEndian {
+		return nil, corrupt("the stream is big-endian")
+	}
+	return r.Schema(), nil
+}
+
+// appendWidths appends how many buffers a column of type t has, then those of
+// what it holds.
+func appendWidths(widths []int, t arrow.DataType) ([]int, error) {
+	switch t := t.(type) {
+	case *arrow.NullType:
+		return append(widths, 0), nil
+	case *arrow.StringType, *arrow.BinaryType, *arrow.LargeStringType, *arrow.LargeBinaryType:
+		return append(widths, 3), nil
+	case *arrow.ListType:
+		return appendWidths(append(widths, 2), t.Elem())
+	case *arrow.LargeListType:
+		return appendWidths(append(widths, 2), t.Elem())
+	case *arrow.MapType:
+		return appendWidths(append(widths, 2), t.Elem())
+	case *arrow.StructType:
+		widths = append(widths, 1)
+		for _, f := range t.Fields() {
+			var err error
+			if widths, err = appendWidths(widths, f.Type); err != nil {
+				return nil, err
+			}
+		}
+		return widths, nil
+	case arrow.FixedWidthDataType:
+		if t.ID() != arrow.FIXED_SIZE_LIST {
+			return append(widths, 2), nil
+		}
+	}
+	return nil, corrupt("a column of type %s", t)
 }
 
 // Message header kinds of Arrow's Message.fbs.
@@ -63,19 +129,6 @@ const (
 	kindDictionary
 	kindBatch
 )
-
-func checkPart(p *part) error {
-	switch p.kind {
-	case kindSchema:
-		return checkSchema(&p.head, p.size)
-	case kindDictionary:
-		data := p.head.follow(p.head.field(1))
-		return checkBatch(&data, int64(len(p.body)))
-	case kindBatch:
-		return checkBatch(&p.head, int64(len(p.body)))
-	}
-	return nil
-}
 
 // Limits of a schema: Arrow allocates for each field that a vector claims, and
 // fields may refer to the same children again and again.
@@ -119,44 +172,6 @@ func checkFields(t *table, children, metadata, depth int, left *int) bool {
 		}
 	}
 	return t.ok
-}
-
-// checkBatch checks that the rows, nodes and buffers of a batch are no more than
-// its body can hold.
-func checkBatch(batch *table, body int64) error {
-	length, nodes, buffers := batch.field(0), batch.field(1), batch.field(2)
-	if !batch.ok || batch.field(3) != 0 {
-		return corrupt("a batch is cut or compressed inside")
-	}
-	rows := int64(0)
-	if length > 0 {
-		rows = batch.i64(length)
-	}
-	if rows < 0 || rows > maxRows {
-		return corrupt("%d rows in a batch", rows)
-	}
-	if nodes > 0 {
-		v := batch.follow(nodes)
-		for i := range v.count(16) {
-			if n, null := v.i64(v.at+4+16*i), v.i64(v.at+12+16*i); n < 0 || n > maxValue || null < 0 || null > n {
-				return corrupt("a column of %d values, %d of them null", n, null)
-			}
-		}
-		batch.ok = batch.ok && v.ok
-	}
-	if buffers > 0 {
-		v := batch.follow(buffers)
-		for i := range v.count(16) {
-			if at, n := v.i64(v.at+4+16*i), v.i64(v.at+12+16*i); at < 0 || n < 0 || at > body || n > body-at {
-				return corrupt("a buffer lies outside the body")
-			}
-		}
-		batch.ok = batch.ok && v.ok
-	}
-	if !batch.ok {
-		return corrupt("a batch's metadata is cut")
-	}
-	return nil
 }
 
 // count is the length of a vector of structs of size bytes, 0 when it is cut.
