@@ -73,7 +73,7 @@ func columns(b *schemas.Samples) map[string][]int64 {
 }
 
 func whole[T int16 | uint32 | uint64](column []T) []int64 {
-	var out []int64
+	out := make([]int64, 0, len(column))
 	for _, v := range column {
 		out = append(out, int64(v))
 	}

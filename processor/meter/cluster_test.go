@@ -72,10 +72,10 @@ func (c *cluster) options() []kgo.Opt {
 	return opts
 }
 
-// config is a meter's, in a hurry: what waits for the dead waits a second.
+// config is a meter's, in a hurry.
 func (c *cluster) config(instance string, more ...kgo.Opt) Config {
 	quick := []kgo.Opt{
-		kgo.SessionTimeout(time.Second), kgo.HeartbeatInterval(50 * time.Millisecond), kgo.TransactionTimeout(1500 * time.Millisecond),
+		kgo.HeartbeatInterval(50 * time.Millisecond),
 		kgo.MetadataMinAge(10 * time.Millisecond), kgo.FetchMaxWait(50 * time.Millisecond),
 	}
 	return Config{
@@ -105,7 +105,7 @@ func start(t *testing.T, cfg Config) *member {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &member{Meter: m, t: t, cancel: cancel, done: make(chan error, 1)}
 	go func() { r.done <- m.Run(ctx) }()
-	t.Cleanup(func() { r.end() })
+	t.Cleanup(func() { _ = r.end() })
 	return r
 }
 
@@ -158,7 +158,13 @@ type cable struct {
 
 var errCut = errors.New("the cable is cut")
 
-func (c *cable) option() kgo.Opt {
+// options make a client use the cable. When it is cut, the group soon forgets the
+// member, and the broker ends the transaction that it leaves open.
+func (c *cable) options() []kgo.Opt {
+	return []kgo.Opt{kgo.SessionTimeout(time.Second), kgo.TransactionTimeout(1500 * time.Millisecond), c.dialer()}
+}
+
+func (c *cable) dialer() kgo.Opt {
 	return kgo.Dialer(func(ctx context.Context, network, host string) (net.Conn, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -171,6 +177,13 @@ func (c *cable) option() kgo.Opt {
 		}
 		return conn, err
 	})
+}
+
+// mend makes new connections possible.
+func (c *cable) mend() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = false
 }
 
 func (c *cable) pull() {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gpumeter/gpumeter/schemas"
@@ -64,7 +66,7 @@ func crashAt(t *testing.T, k int64, seen bool) {
 		}
 		return nil, errCut, n > k || n == k && !seen
 	})
-	victim := start(t, c.config("victim", wire.option()))
+	victim := start(t, c.config("victim", wire.options()...))
 	for i := range s.chapters {
 		c.publish(&s.chapters[i])
 		tick := rows(c, schemas.Tick{Horizon: s.horizon - int64(len(s.chapters)-i)*60_000})
@@ -96,7 +98,7 @@ func TestCrashesWhileOthersGoOn(t *testing.T) {
 	start(t, c.config("steady"))
 	for i := range s.chapters {
 		var wire cable
-		m := start(t, c.config(fmt.Sprintf("victim-%d", i), wire.option()))
+		m := start(t, c.config(fmt.Sprintf("victim-%d", i), wire.options()...))
 		c.publish(&s.chapters[i])
 		rows(c, schemas.Tick{Horizon: s.horizon - int64(len(s.chapters)-i)*60_000})
 		await(t, "the victim to own some", func() bool { return len(m.Progress()) > 0 })
@@ -185,9 +187,28 @@ func TestFenced(t *testing.T) {
 func TestStopWithoutBroker(t *testing.T) {
 	c, s := newCluster(t), newStory(23, 1)
 	var wire cable
-	m := start(t, c.config("a", wire.option()))
+	m := start(t, c.config("a", wire.dialer()))
 	c.publish(&s.chapters[0])
 	c.finish(s.horizon)
 	wire.pull()
+	m.stop()
+}
+
+// The broker is away for longer than the client's patience, and comes back.
+func TestBrokerAway(t *testing.T) {
+	c, s := newCluster(t), newStory(24, 2)
+	var wire cable
+	m := start(t, c.config("a", wire.dialer(), kgo.SessionTimeout(time.Second)))
+	c.publish(&s.chapters[0])
+	c.finish(s.horizon - 60_000)
+	wire.pull()
+	c.publish(&s.chapters[1])
+	await(t, "the group to forget it", func() bool {
+		groups, err := c.adm.DescribeGroups(t.Context(), defaultGroup)
+		return err == nil && len(groups[defaultGroup].Members) == 0
+	})
+	wire.mend()
+	c.finish(s.horizon)
+	c.check(s)
 	m.stop()
 }

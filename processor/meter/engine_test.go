@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/wire"
@@ -30,7 +32,7 @@ func fleet() []chapter {
 			PricingCategory: "on_demand", Scheduler: n%2 == 0, IdleWatts: schemas.Absent32,
 		})
 		for minute := range int64(10) {
-			var ts []int64
+			ts := make([]int64, 0, 6)
 			for i := range int64(6) {
 				ts = append(ts, t0+minute*60_000+i*10_000)
 			}
@@ -77,14 +79,14 @@ func (facts) Report(schemas.DeadLetter) {}
 // to the nano what one engine computes of the same events.
 func TestMetersPublishWhatOneEngineComputes(t *testing.T) {
 	c, chapters, horizon := newCluster(t), fleet(), t0+600_000
-	processor := func(name string, cut *cable) Config {
-		cfg := c.config(name, cut.option())
+	processor := func(name string, more ...kgo.Opt) Config {
+		cfg := c.config(name, more...)
 		cfg.NewEngine, cfg.Engine = nil, rules()
 		return cfg
 	}
-	start(t, processor("a", new(cable)))
+	start(t, processor("a"))
 	var wires cable
-	victim := start(t, processor("b", &wires))
+	victim := start(t, processor("b", wires.options()...))
 	c.publish(&chapters[0])
 	c.finish(horizon - 240_000)
 	wires.pull()

@@ -38,7 +38,7 @@ func newStory(seed uint64, chapters int) *story {
 		var ch chapter
 		for n := range 12 {
 			node := fmt.Sprintf("node-%d", n)
-			var ts []int64
+			ts := make([]int64, 0, 5)
 			for range 5 {
 				ts = append(ts, t0+int64(r.IntN(20*60))*1000)
 			}

@@ -145,7 +145,7 @@ func (m *Meter) ensureTopics(ctx context.Context) (partitions int32, err error) 
 
 // refStarts lists where the reference topics start.
 func refStarts(ctx context.Context, adm *kadm.Client) (starts Refs, err error) {
-	var topics []string
+	topics := make([]string, 0, refCount)
 	for i := range refCount {
 		topics = append(topics, refTopic(i))
 	}

@@ -216,7 +216,7 @@ func (s *shell) checkPlace(p *partition, start, end int64, refs Refs) error {
 // ends lists where the partitions of samples and the reference topics end, as a
 // reader of committed records sees it.
 func (s *shell) ends(ctx context.Context) ([]int64, Refs, error) {
-	topics := []string{samplesTopic()}
+	topics := append(make([]string, 0, 1+refCount), samplesTopic())
 	for i := range refCount {
 		topics = append(topics, refTopic(i))
 	}

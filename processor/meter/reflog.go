@@ -70,15 +70,6 @@ func (l *refLog) view() view {
 	return view{topics: l.topics, pulse: l.pulse, named: l.named}
 }
 
-// next is how far each topic of the view was read.
-func (v *view) next() Refs {
-	var r Refs
-	for i := range v.topics {
-		r[i] = v.topics[i].next
-	}
-	return r
-}
-
 // wait returns as soon as the log has everything below refs.
 func (l *refLog) wait(ctx context.Context, refs Refs) error {
 	for {
@@ -109,7 +100,7 @@ func (l *refLog) read(ctx context.Context, cl *kgo.Client) error {
 	}
 	for {
 		fetches := cl.PollFetches(ctx)
-		if ctx.Err() != nil {
+		if fetches.IsClientClosed() || errors.Is(fetches.Err0(), context.Canceled) {
 			return nil
 		}
 		if err := fetchError(fetches); err != nil {

@@ -59,7 +59,8 @@ func (m *Meter) newShell(ctx context.Context, partitions int32, log *refLog, own
 		kill()
 		return nil, fmt.Errorf("making the client of group %s: %w", m.cfg.Group, err)
 	}
-	s := &shell{Meter: m, partitions: partitions, log: log, owned: owned, adm: adm, session: session, kill: kill,
+	s := &shell{
+		Meter: m, partitions: partitions, log: log, owned: owned, adm: adm, session: session, kill: kill,
 		parts: make(map[int32]*partition), parked: make(map[int32]*partition),
 	}
 	s.out.session = session
@@ -286,7 +287,8 @@ func (s *shell) end(ctx context.Context, wanted bool) (committed bool, err error
 	defer let.Stop()
 	committed, err = s.session.End(kgo.PreTxnCommitFnContext(ctx, s.annotate), kgo.TransactionEndTry(wanted))
 	if err != nil {
-		return false, fmt.Errorf("ending a transaction of %s-%s: %w", s.cfg.Group, s.cfg.Instance, err)
+		return false, fmt.Errorf("ending a transaction (it took longer than transaction.timeout, or another process is also called %s in group %s, unless the brokers are away): %w",
+			s.cfg.Instance, s.cfg.Group, err)
 	}
 	return committed, nil
 }
