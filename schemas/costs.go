@@ -38,23 +38,26 @@ type Text struct {
 	Dict  []string
 }
 
-// Costs is a batch of cost facts. Consecutive rows of one (Resource, GPU,
+// Costs is a batch of cost facts. Consecutive rows of one (Node, Resource, GPU,
 // Window) are one cell: the whole of what is known of that GPU in that window.
+// Columns tagged of:"cell" are equal in all rows of a cell; the others are a
+// row's own, what is known of its resource too: a later record of the resource
+// may begin within the window.
 // A newer cell replaces the older one row and all. A cell that became empty is
 // one row with State 0 and nothing else but its key.
 type Costs struct {
-	// The cell.
+	// Where and when.
 	Cluster  Text    `col:"cluster" doc:"cluster of the resource"`
-	Node     Text    `col:"node" doc:"node"`
-	Resource Text    `col:"resource" doc:"instance or server paid for"`
+	Node     Text    `col:"node" of:"cell" doc:"node"`
+	Resource Text    `col:"resource" of:"cell" doc:"instance or server paid for"`
 	Provider Text    `col:"provider" doc:"cloud or owner"`
 	Region   Text    `col:"region" doc:"region"`
 	SKU      Text    `col:"sku" doc:"instance type"`
-	GPU      Text    `col:"gpu" doc:"GPU id"`
+	GPU      Text    `col:"gpu" of:"cell" doc:"GPU id"`
 	Model    Text    `col:"gpu_model" doc:"product name, from the resource"`
-	Window   []int64 `col:"window" unit:"ms" doc:"start of the cell's window"`
-	Finality []uint8 `col:"finality" doc:"0 early, 1 final, 2 billed"`
-	Restated []uint8 `col:"restated" doc:"1: a final revision of this cell was published before"`
+	Window   []int64 `col:"window" of:"cell" unit:"ms" doc:"start of the cell's window"`
+	Finality []uint8 `col:"finality" of:"cell" doc:"0 early, 1 final, 2 billed"`
+	Restated []uint8 `col:"restated" of:"cell" doc:"1: a final revision of this cell was published before"`
 
 	// The row.
 	WindowStart   []int64  `col:"window_start" unit:"ms" doc:"start of the span"`

@@ -199,8 +199,8 @@ func sortedKeys(m map[string]*contract.Batch) []string {
 type cells map[cellKey][]oracle.Row
 
 type cellKey struct {
-	resource, gpu string
-	window        int64
+	node, resource, gpu string
+	window              int64
 }
 
 // Report ignores dead letters: they are not part of the ledger.
@@ -210,7 +210,7 @@ func (c cells) Report(schemas.DeadLetter) {}
 func (c cells) Costs(b *schemas.Costs) {
 	fresh := map[cellKey]bool{}
 	for i := range b.Len() {
-		key := cellKey{at(b.Resource, i), at(b.GPU, i), b.Window[i]}
+		key := cellKey{at(b.Node, i), at(b.Resource, i), at(b.GPU, i), b.Window[i]}
 		if !fresh[key] {
 			fresh[key] = true
 			delete(c, key)

@@ -138,6 +138,8 @@ func (f fact) column(k key, name string) string {
 		return integer(f.from)
 	case "window_end":
 		return integer(f.to)
+	case "node":
+		return k.node
 	case "resource":
 		return k.resource
 	case "gpu":

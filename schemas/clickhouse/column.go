@@ -119,10 +119,20 @@ func with(columns []Column, types map[string]string) []Column {
 	return columns
 }
 
-// split cuts columns before the one named.
-func split(columns []Column, at string) (before, from []Column) {
-	i := slices.IndexFunc(columns, func(c Column) bool { return c.Name == at })
-	return columns[:i], columns[i:]
+// split tells the columns of a cell from those of its rows.
+func split(costs reflect.Type) (cell, row []Column) {
+	of := map[string]bool{}
+	for f := range costs.Fields() {
+		of[f.Tag.Get("col")] = f.Tag.Get("of") == "cell"
+	}
+	for _, c := range declared(costs) {
+		if of[c.Name] {
+			cell = append(cell, c)
+		} else {
+			row = append(row, c)
+		}
+	}
+	return cell, row
 }
 
 // names lists the columns' names.

@@ -113,14 +113,14 @@ func enumDoc(name string) string {
 // 64-bit key would show another cell's instant, once in ten million billion.
 const firstReports = `LEFT ANY JOIN
 (
-    SELECT cityHash64(resource, gpu, ` + "`window`" + `) AS key, min(known_at) AS known_at
+    SELECT cityHash64(resource, node, gpu, ` + "`window`" + `) AS key, min(known_at) AS known_at
     FROM gpumeter.cells_history
     WHERE (toStartOfHour(` + "`window`" + `), resource) IN (SELECT toStartOfHour(` + "`window`" + `), resource FROM gpumeter.%s WHERE restated = 1)
     GROUP BY key
 ) AS first ON first.key = c.key`
 
 // keyed is a table with the key that firstReports is joined by.
-const keyed = "(SELECT *, if(restated = 1, cityHash64(resource, gpu, `window`), 0) AS key FROM gpumeter.%s FINAL) AS c"
+const keyed = "(SELECT *, if(restated = 1, cityHash64(resource, node, gpu, `window`), 0) AS key FROM gpumeter.%s FINAL) AS c"
 
 // eachRow unfolds a cell. It joins the rows' numbers, not their columns:
 // ClickHouse reads every column that an ARRAY JOIN names, used or not.
@@ -164,9 +164,9 @@ var succeeded = `(
         leadInFrame(` + rowKeys + `) OVER revisions AS next_keys,
         min(known_at) OVER revisions AS first_known_at
     FROM gpumeter.cells_history FINAL
-    WHERE (toStartOfHour(` + "`window`" + `), resource, gpu, ` + "`window`" + `) IN
-        (SELECT toStartOfHour(` + "`window`" + `), resource, gpu, ` + "`window`" + ` FROM gpumeter.cells_history WHERE restated = 1)
-    WINDOW revisions AS (PARTITION BY resource, gpu, ` + "`window`" + ` ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+    WHERE (toStartOfHour(` + "`window`" + `), resource, node, gpu, ` + "`window`" + `) IN
+        (SELECT toStartOfHour(` + "`window`" + `), resource, node, gpu, ` + "`window`" + ` FROM gpumeter.cells_history WHERE restated = 1)
+    WINDOW revisions AS (PARTITION BY resource, node, gpu, ` + "`window`" + ` ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
 ) AS c`
 
 // A row of a cell is known by its span, holder and state.

@@ -79,7 +79,7 @@ const RowPrefix = "rows."
 // is still being written; a week is a partition because a cell never leaves it
 // and FINAL need not look across.
 func Cells() Table {
-	cell, row := split(declared(reflect.TypeFor[schemas.Costs]()), "window_start")
+	cell, row := split(reflect.TypeFor[schemas.Costs]())
 	columns := append([]Column{}, cell...)
 	columns = append(columns,
 		Column{Name: "version", Type: "UInt64", Doc: "generation of the cost topic x 2^48 + offset: rises with every revision of a cell, the same on redelivery"},
@@ -89,7 +89,7 @@ func Cells() Table {
 		columns = append(columns, Column{Name: RowPrefix + c.Name, Type: "Array(" + c.Type + ")", Doc: "per row: " + c.Doc})
 	}
 	return Table{
-		Name: TableCells, Doc: "Newest revision of every cell: all rows of one resource, GPU and window. Query the view cost.",
+		Name: TableCells, Doc: "Newest revision of every cell: all rows of one resource, GPU of a node, and window. Query the view cost.",
 		Columns: columns, Version: "version",
 		Partition: "toMonday(`window`)", OrderBy: cellKey,
 		Settings: []string{compactParts},
@@ -101,7 +101,9 @@ func Cells() Table {
 // Merged parts are larger and have a file for each column.
 const compactParts = "min_bytes_for_wide_part = 268435456"
 
-const cellKey = "toStartOfHour(`window`), resource, gpu, `window`"
+// A GPU's id is its own on its node only, and a resource may move to another
+// node.
+const cellKey = "toStartOfHour(`window`), resource, node, gpu, `window`"
 
 func history() Table {
 	t := Cells()

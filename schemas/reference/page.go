@@ -91,7 +91,7 @@ func (p *page) stream(s schemas.Stream) {
 		p.packed(rows, reflect.TypeOf(row))
 	default:
 		if s.Name == schemas.StreamCost {
-			p.printf(" Consecutive rows of one resource, GPU and window are a cell: the whole of what is known of that GPU in that window. A newer cell replaces the older one row and all; state 0 marks an empty cell.")
+			p.printf(" Consecutive rows of one node, resource, GPU and window are a cell: the whole of what is known of that GPU in that window. A newer cell replaces the older one row and all; state 0 marks an empty cell.")
 		}
 		p.printf("\n\n")
 		p.columns(s)

@@ -33,18 +33,12 @@ func NewCells() *Cells {
 	table := clickhouse.Cells()
 	c := &Cells{Block: newBlock(table)}
 	costs := reflect.TypeFor[schemas.Costs]()
-	ofCell := true
 	for i := range costs.NumField() {
 		f := costs.Field(i)
 		name := f.Tag.Get("col")
-		if name == "window_start" {
-			ofCell = false
-			c.add("version", &c.version)
-			c.add("known_at", typed{&c.knownAt, proto.ColumnType(table.Column("known_at").Type)})
-		}
 		switch {
 		case name == "" || name == "runs":
-		case ofCell:
+		case f.Tag.Get("of") == "cell":
 			c.cell = append(c.cell, c.declare(i, f.Type, name, table.Column(name).Type, nil))
 		default:
 			name = clickhouse.RowPrefix + name
@@ -52,6 +46,8 @@ func NewCells() *Cells {
 			c.row = append(c.row, c.declare(i, f.Type, name, kind, &c.ends))
 		}
 	}
+	c.add("version", &c.version)
+	c.add("known_at", typed{&c.knownAt, proto.ColumnType(table.Column("known_at").Type)})
 	c.add(clickhouse.RowPrefix+"runs", arrays{&c.ends, arrays{&c.runsEnd, &c.runs}})
 	c.reset = append(c.reset, func() {
 		c.version, c.knownAt, c.rows = c.version[:0], c.knownAt[:0], 0
@@ -175,7 +171,7 @@ func (f factColumn) appendAt(source reflect.Value, rows []int) {
 func cellStarts(b *schemas.Costs) []int {
 	var starts []int
 	for i := range b.Len() {
-		if i == 0 || b.Window[i] != b.Window[i-1] || !sameText(b.GPU, i) || !sameText(b.Resource, i) {
+		if i == 0 || b.Window[i] != b.Window[i-1] || !sameText(b.GPU, i) || !sameText(b.Node, i) || !sameText(b.Resource, i) {
 			starts = append(starts, i)
 		}
 	}

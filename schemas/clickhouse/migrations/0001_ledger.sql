@@ -4,19 +4,19 @@ CREATE DATABASE IF NOT EXISTS gpumeter;
 
 CREATE TABLE IF NOT EXISTS gpumeter.cells
 (
-    `cluster` LowCardinality(String) COMMENT 'cluster of the resource',
     `node` LowCardinality(String) COMMENT 'node',
     `resource` LowCardinality(String) COMMENT 'instance or server paid for',
-    `provider` LowCardinality(String) COMMENT 'cloud or owner',
-    `region` LowCardinality(String) COMMENT 'region',
-    `sku` LowCardinality(String) COMMENT 'instance type',
     `gpu` LowCardinality(String) COMMENT 'GPU id',
-    `gpu_model` LowCardinality(String) COMMENT 'product name, from the resource',
     `window` DateTime64(3, 'UTC') COMMENT 'start of the cell\'s window [ms]',
     `finality` Enum8('early' = 0, 'final' = 1, 'billed' = 2) COMMENT '0 early, 1 final, 2 billed',
     `restated` UInt8 COMMENT '1: a final revision of this cell was published before',
     `version` UInt64 COMMENT 'generation of the cost topic x 2^48 + offset: rises with every revision of a cell, the same on redelivery',
     `known_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended this revision',
+    `rows.cluster` Array(LowCardinality(String)) COMMENT 'per row: cluster of the resource',
+    `rows.provider` Array(LowCardinality(String)) COMMENT 'per row: cloud or owner',
+    `rows.region` Array(LowCardinality(String)) COMMENT 'per row: region',
+    `rows.sku` Array(LowCardinality(String)) COMMENT 'per row: instance type',
+    `rows.gpu_model` Array(LowCardinality(String)) COMMENT 'per row: product name, from the resource',
     `rows.window_start` Array(DateTime64(3, 'UTC')) COMMENT 'per row: start of the span [ms]',
     `rows.window_end` Array(DateTime64(3, 'UTC')) COMMENT 'per row: end of the span [ms]',
     `rows.slice` Array(LowCardinality(String)) COMMENT 'per row: MIG instance, empty for the whole device',
@@ -53,25 +53,25 @@ CREATE TABLE IF NOT EXISTS gpumeter.cells
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toMonday(`window`)
-ORDER BY (toStartOfHour(`window`), resource, gpu, `window`)
+ORDER BY (toStartOfHour(`window`), resource, node, gpu, `window`)
 SETTINGS min_bytes_for_wide_part = 268435456
-COMMENT 'Newest revision of every cell: all rows of one resource, GPU and window. Query the view cost.';
+COMMENT 'Newest revision of every cell: all rows of one resource, GPU of a node, and window. Query the view cost.';
 
 CREATE TABLE IF NOT EXISTS gpumeter.cells_history
 (
-    `cluster` LowCardinality(String) COMMENT 'cluster of the resource',
     `node` LowCardinality(String) COMMENT 'node',
     `resource` LowCardinality(String) COMMENT 'instance or server paid for',
-    `provider` LowCardinality(String) COMMENT 'cloud or owner',
-    `region` LowCardinality(String) COMMENT 'region',
-    `sku` LowCardinality(String) COMMENT 'instance type',
     `gpu` LowCardinality(String) COMMENT 'GPU id',
-    `gpu_model` LowCardinality(String) COMMENT 'product name, from the resource',
     `window` DateTime64(3, 'UTC') COMMENT 'start of the cell\'s window [ms]',
     `finality` Enum8('early' = 0, 'final' = 1, 'billed' = 2) COMMENT '0 early, 1 final, 2 billed',
     `restated` UInt8 COMMENT '1: a final revision of this cell was published before',
     `version` UInt64 COMMENT 'generation of the cost topic x 2^48 + offset: rises with every revision of a cell, the same on redelivery',
     `known_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended this revision',
+    `rows.cluster` Array(LowCardinality(String)) COMMENT 'per row: cluster of the resource',
+    `rows.provider` Array(LowCardinality(String)) COMMENT 'per row: cloud or owner',
+    `rows.region` Array(LowCardinality(String)) COMMENT 'per row: region',
+    `rows.sku` Array(LowCardinality(String)) COMMENT 'per row: instance type',
+    `rows.gpu_model` Array(LowCardinality(String)) COMMENT 'per row: product name, from the resource',
     `rows.window_start` Array(DateTime64(3, 'UTC')) COMMENT 'per row: start of the span [ms]',
     `rows.window_end` Array(DateTime64(3, 'UTC')) COMMENT 'per row: end of the span [ms]',
     `rows.slice` Array(LowCardinality(String)) COMMENT 'per row: MIG instance, empty for the whole device',
@@ -108,7 +108,7 @@ CREATE TABLE IF NOT EXISTS gpumeter.cells_history
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toMonday(`window`)
-ORDER BY (toStartOfHour(`window`), resource, gpu, `window`, version)
+ORDER BY (toStartOfHour(`window`), resource, node, gpu, `window`, version)
 SETTINGS min_bytes_for_wide_part = 268435456
 COMMENT 'Every revision of a cell that was not early. Query the view cost_history.';
 
@@ -327,17 +327,17 @@ CREATE VIEW IF NOT EXISTS gpumeter.cost
 )
 AS
 SELECT
-    c.`cluster` AS `cluster`,
+    c.`rows.cluster`[i] AS `cluster`,
     c.`rows.window_start`[i] AS `window_start`,
     c.`rows.window_end`[i] AS `window_end`,
     c.`node` AS `node`,
     c.`resource` AS `resource`,
-    c.`provider` AS `provider`,
-    c.`region` AS `region`,
-    c.`sku` AS `sku`,
+    c.`rows.provider`[i] AS `provider`,
+    c.`rows.region`[i] AS `region`,
+    c.`rows.sku`[i] AS `sku`,
     c.`gpu` AS `gpu`,
     c.`rows.slice`[i] AS `slice`,
-    c.`gpu_model` AS `gpu_model`,
+    c.`rows.gpu_model`[i] AS `gpu_model`,
     c.`rows.allocation`[i] AS `allocation`,
     c.`rows.user`[i] AS `user`,
     c.`rows.name`[i] AS `name`,
@@ -373,10 +373,10 @@ SELECT
     c.`rows.position_to`[i] AS `position_to`,
     c.`rows.runs`[i] AS `runs`,
     c.`window` AS `window`
-FROM (SELECT *, if(restated = 1, cityHash64(resource, gpu, `window`), 0) AS key FROM gpumeter.cells FINAL) AS c
+FROM (SELECT *, if(restated = 1, cityHash64(resource, node, gpu, `window`), 0) AS key FROM gpumeter.cells FINAL) AS c
 LEFT ANY JOIN
 (
-    SELECT cityHash64(resource, gpu, `window`) AS key, min(known_at) AS known_at
+    SELECT cityHash64(resource, node, gpu, `window`) AS key, min(known_at) AS known_at
     FROM gpumeter.cells_history
     WHERE (toStartOfHour(`window`), resource) IN (SELECT toStartOfHour(`window`), resource FROM gpumeter.cells WHERE restated = 1)
     GROUP BY key
@@ -436,17 +436,17 @@ CREATE VIEW IF NOT EXISTS gpumeter.cost_history
 )
 AS
 SELECT
-    c.`cluster` AS `cluster`,
+    c.`rows.cluster`[i] AS `cluster`,
     c.`rows.window_start`[i] AS `window_start`,
     c.`rows.window_end`[i] AS `window_end`,
     c.`node` AS `node`,
     c.`resource` AS `resource`,
-    c.`provider` AS `provider`,
-    c.`region` AS `region`,
-    c.`sku` AS `sku`,
+    c.`rows.provider`[i] AS `provider`,
+    c.`rows.region`[i] AS `region`,
+    c.`rows.sku`[i] AS `sku`,
     c.`gpu` AS `gpu`,
     c.`rows.slice`[i] AS `slice`,
-    c.`gpu_model` AS `gpu_model`,
+    c.`rows.gpu_model`[i] AS `gpu_model`,
     c.`rows.allocation`[i] AS `allocation`,
     c.`rows.user`[i] AS `user`,
     c.`rows.name`[i] AS `name`,
@@ -483,10 +483,10 @@ SELECT
     c.`rows.position_to`[i] AS `position_to`,
     c.`rows.runs`[i] AS `runs`,
     c.`window` AS `window`
-FROM (SELECT *, if(restated = 1, cityHash64(resource, gpu, `window`), 0) AS key FROM gpumeter.cells_history FINAL) AS c
+FROM (SELECT *, if(restated = 1, cityHash64(resource, node, gpu, `window`), 0) AS key FROM gpumeter.cells_history FINAL) AS c
 LEFT ANY JOIN
 (
-    SELECT cityHash64(resource, gpu, `window`) AS key, min(known_at) AS known_at
+    SELECT cityHash64(resource, node, gpu, `window`) AS key, min(known_at) AS known_at
     FROM gpumeter.cells_history
     WHERE (toStartOfHour(`window`), resource) IN (SELECT toStartOfHour(`window`), resource FROM gpumeter.cells_history WHERE restated = 1)
     GROUP BY key
@@ -494,17 +494,17 @@ LEFT ANY JOIN
 ARRAY JOIN arrayEnumerate(c.`rows.state`) AS i
 UNION ALL
 SELECT
-    c.`cluster` AS `cluster`,
+    c.`rows.cluster`[i] AS `cluster`,
     c.`rows.window_start`[i] AS `window_start`,
     c.`rows.window_end`[i] AS `window_end`,
     c.`node` AS `node`,
     c.`resource` AS `resource`,
-    c.`provider` AS `provider`,
-    c.`region` AS `region`,
-    c.`sku` AS `sku`,
+    c.`rows.provider`[i] AS `provider`,
+    c.`rows.region`[i] AS `region`,
+    c.`rows.sku`[i] AS `sku`,
     c.`gpu` AS `gpu`,
     c.`rows.slice`[i] AS `slice`,
-    c.`gpu_model` AS `gpu_model`,
+    c.`rows.gpu_model`[i] AS `gpu_model`,
     c.`rows.allocation`[i] AS `allocation`,
     c.`rows.user`[i] AS `user`,
     c.`rows.name`[i] AS `name`,
@@ -549,9 +549,9 @@ FROM (
         leadInFrame(arrayMap((a, b, s, h, t) -> cityHash64(a, b, s, h, t), `rows.window_start`, `rows.window_end`, `rows.slice`, `rows.allocation`, `rows.state`)) OVER revisions AS next_keys,
         min(known_at) OVER revisions AS first_known_at
     FROM gpumeter.cells_history FINAL
-    WHERE (toStartOfHour(`window`), resource, gpu, `window`) IN
-        (SELECT toStartOfHour(`window`), resource, gpu, `window` FROM gpumeter.cells_history WHERE restated = 1)
-    WINDOW revisions AS (PARTITION BY resource, gpu, `window` ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+    WHERE (toStartOfHour(`window`), resource, node, gpu, `window`) IN
+        (SELECT toStartOfHour(`window`), resource, node, gpu, `window` FROM gpumeter.cells_history WHERE restated = 1)
+    WINDOW revisions AS (PARTITION BY resource, node, gpu, `window` ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
 ) AS c
 ARRAY JOIN arrayEnumerate(c.`rows.state`) AS i
 WHERE c.next_version != 0 AND NOT has(c.next_keys, cityHash64(c.`rows.window_start`[i], c.`rows.window_end`[i], c.`rows.slice`[i], c.`rows.allocation`[i], c.`rows.state`[i]))
