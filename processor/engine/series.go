@@ -128,12 +128,18 @@ func (s *series) arrive(ts []int64, interval uint32, final int64) (late bool) {
 	return late
 }
 
-// after is the number of counted samples with ts <= t. Searches go forward in
-// time, mostly by little: they gallop from where the last one ended.
+// after is the number of counted samples with ts <= t. Searches move by little:
+// they gallop from where the last one ended.
 func (s *series) after(t int64) int {
 	lo, hi := min(s.cursor, s.done), s.done
 	if lo > 0 && s.at(lo-1).ts > t {
-		lo, hi = 0, lo-1
+		hi = lo - 1
+		for step := 1; ; step *= 2 {
+			if lo = max(0, hi-step); lo == 0 || s.at(lo-1).ts <= t {
+				break
+			}
+			hi = lo - 1
+		}
 	} else {
 		for step := 1; lo+step <= s.done; step *= 2 {
 			if s.at(lo+step-1).ts > t {
