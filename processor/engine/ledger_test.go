@@ -140,8 +140,6 @@ func (f fact) column(k key, name string) string {
 		return integer(f.to)
 	case "node":
 		return k.node
-	case "node":
-		return k.node
 	case "resource":
 		return k.resource
 	case "gpu":
