@@ -50,7 +50,7 @@ func (t *table) i64(i int) int64 {
 
 func (t *table) field(k int) int {
 	vtable := t.at - t.i32(t.at)
-	if size := t.u16(vtable); 4+2*k+2 > size {
+	if size := t.u16(vtable); 4+2*k >= size { // as flatbuffers has it, also where size is odd
 		return 0
 	}
 	if o := t.u16(vtable + 4 + 2*k); o != 0 {

@@ -92,6 +92,17 @@ func readSchema(raw []byte, p *part) (*arrow.Schema, error) {
 	return r.Schema(), nil
 }
 
+// plain says whether the type of a field needs no more to read than its kind and
+// children: unions and what came after large lists have vectors of their own.
+func plain(f *table) bool {
+	const kindOfType, union, largeList = 2, 14, 21
+	at := f.field(kindOfType)
+	if !f.ok || at <= 0 || at >= len(f.buf) {
+		return false
+	}
+	return f.buf[at] != union && f.buf[at] <= largeList
+}
+
 // appendWidths appends how many buffers a column of type t has, then those of
 // what it holds.
 func appendWidths(widths []int, t arrow.DataType) ([]int, error) {
@@ -166,7 +177,7 @@ func checkFields(t *table, children, metadata, depth int, left *int) bool {
 		for i := 0; k == children && i < n; i++ {
 			f := v.follow(v.at + 4 + 4*i)
 			const children, metadata = 5, 6
-			if !f.ok || !checkFields(&f, children, metadata, depth+1, left) {
+			if !plain(&f) || !checkFields(&f, children, metadata, depth+1, left) {
 				return false
 			}
 		}
