@@ -64,10 +64,10 @@ func run(o options) error {
 	}
 	fmt.Printf("%-20s %19s %23s %14s\n%-20s %8s %10s %12s %10s %14s\n", "", "mean", "best minute", "",
 		"CPU time", "M/s", "ns/sample", "M/s", "ns/sample", "allocs/sample")
-	print("memory copy", copied)
-	print("decode alone", decoded)
-	print("whole engine", whole)
-	print("with early results", early)
+	show("memory copy", copied)
+	show("decode alone", decoded)
+	show("whole engine", whole)
+	show("with early results", early)
 	fmt.Printf("\nafter decoding %.0f ns a sample (best minute %.0f), with early results every %d ms %.0f (%.0f); facts a GPU-minute %.2f and %.2f\n",
 		whole.nanos()-decoded.nanos(), whole.best-decoded.best, o.early, early.nanos()-decoded.nanos(), early.best-decoded.best, facts, earlyFacts)
 	if !o.check {

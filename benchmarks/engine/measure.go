@@ -58,6 +58,6 @@ func cpu() (time.Duration, error) {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), nil
 }
 
-func print(name string, r result) {
+func show(name string, r result) {
 	fmt.Printf("%-20s %8.2f %10.1f %12.2f %10.1f %14.4f\n", name, 1e3/r.nanos(), r.nanos(), 1e3/r.best, r.best, r.allocations())
 }
