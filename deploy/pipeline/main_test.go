@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// shared is one engine for the tests of this package, which run one after the
-// other: starting one takes a second or two.
+// shared is one engine, and one set of binaries, for the tests of this package,
+// which run one after the other: both take seconds to make.
 var shared sharedEngine
 
 type sharedEngine struct {
@@ -41,6 +41,10 @@ type sharedEngine struct {
 	dir    string
 	server *chdb.Server
 	err    error
+
+	build    sync.Once
+	bin      string // directory of the built commands
+	buildErr error
 }
 
 func (s *sharedEngine) start() {
@@ -56,7 +60,7 @@ func (s *sharedEngine) stop() error {
 		defer cancel()
 		err = s.server.Stop(ctx)
 	}
-	return errors.Join(err, os.RemoveAll(s.dir))
+	return errors.Join(err, os.RemoveAll(s.dir), os.RemoveAll(s.bin))
 }
 
 // engine is the shared engine without a ledger in it.

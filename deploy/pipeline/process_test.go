@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -45,16 +46,26 @@ func (l *tail) String() string {
 	return text[max(0, len(text)-4000):]
 }
 
-// binaries builds the commands once per test that needs them.
+// binaries are the commands, built by the first test that needs them.
 func binaries(t *testing.T) (dir string) {
 	t.Helper()
-	dir = t.TempDir()
-	cmd := exec.Command("go", "build", "-o", dir+"/", "./deploy/cmd/...", "./collector/cmd/...", "./processor/cmd/...", "./sink/cmd/...")
-	cmd.Dir = "../.."
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if testing.Short() {
+		t.Skip("builds binaries")
 	}
-	return dir
+	shared.build.Do(func() {
+		if shared.bin, shared.buildErr = os.MkdirTemp("", "gpumeter-bin-"); shared.buildErr != nil {
+			return
+		}
+		cmd := exec.Command("go", "build", "-o", shared.bin+"/", "./deploy/cmd/...", "./collector/cmd/...", "./processor/cmd/...", "./sink/cmd/...")
+		cmd.Dir = "../.."
+		if out, err := cmd.CombinedOutput(); err != nil {
+			shared.buildErr = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if shared.buildErr != nil {
+		t.Fatal(shared.buildErr)
+	}
+	return shared.bin
 }
 
 // start runs a binary; it is killed at the end of the test if it still runs.

@@ -146,7 +146,7 @@ func costHistoryView() View {
 	gone := slices.Insert(goneColumns(shared), at, costColumn{retracted, "1"})
 	query := selectList(said) + "\nFROM " + fmt.Sprintf(keyed, TableHistory) + "\n" +
 		fmt.Sprintf(firstReports, TableHistory) + "\n" + eachRow +
-		"\nUNION ALL\n" + selectList(gone) + "\nFROM " + succeeded + "\n" + eachRow +
+		"\nUNION ALL\n" + selectList(gone) + "\nFROM " + succeeded() + "\n" + eachRow +
 		"\nWHERE c.next_version != 0 AND NOT has(c.next_keys, " + rowKey("c.", "[i]") + ")"
 	return View{
 		Name: "cost_history", Doc: "Cost facts, every revision that was not early, with what a revision retracted.",
@@ -156,21 +156,25 @@ func costHistoryView() View {
 
 // succeeded is the history with what the next revision of each cell says.
 // Cells that were never restated have no next one and are left out.
-var succeeded = `(
+func succeeded() string {
+	return `(
     SELECT *,
         leadInFrame(version) OVER revisions AS next_version,
         leadInFrame(known_at) OVER revisions AS next_known_at,
         leadInFrame(finality) OVER revisions AS next_finality,
-        leadInFrame(` + rowKeys + `) OVER revisions AS next_keys,
+        leadInFrame(` + rowKeys() + `) OVER revisions AS next_keys,
         min(known_at) OVER revisions AS first_known_at
     FROM gpumeter.cells_history FINAL
     WHERE (toStartOfHour(` + "`window`" + `), resource, node, gpu, ` + "`window`" + `) IN
         (SELECT toStartOfHour(` + "`window`" + `), resource, node, gpu, ` + "`window`" + ` FROM gpumeter.cells_history WHERE restated = 1)
     WINDOW revisions AS (PARTITION BY resource, node, gpu, ` + "`window`" + ` ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
 ) AS c`
+}
 
 // A row of a cell is known by its span, holder and state.
-var rowKeys = "arrayMap((a, b, s, h, t) -> cityHash64(a, b, s, h, t), " + rowKeyList("", "") + ")"
+func rowKeys() string {
+	return "arrayMap((a, b, s, h, t) -> cityHash64(a, b, s, h, t), " + rowKeyList("", "") + ")"
+}
 
 func rowKey(table, index string) string { return "cityHash64(" + rowKeyList(table, index) + ")" }
 

@@ -112,7 +112,9 @@ func history() Table {
 	return t
 }
 
-var appendedAt = Column{Name: "appended_at", Type: typeInstant, Doc: "when the broker appended the record"}
+func appendedAt() Column {
+	return Column{Name: "appended_at", Type: typeInstant, Doc: "when the broker appended the record"}
+}
 
 func samplesLog() Table {
 	columns := []Column{{Name: "node", Type: typeText, Doc: "node"}}
@@ -138,7 +140,7 @@ func rawLog(stream string, columns []Column, key string) Table {
 	s := streamOf(stream)
 	return Table{
 		Name: LogTable(stream), Doc: s.Doc + " Query the view " + stream + ".",
-		Columns:   append(columns, appendedAt),
+		Columns:   append(columns, appendedAt()),
 		Partition: "toDate(appended_at)", OrderBy: key,
 		TTL:      fmt.Sprintf("toDateTime(appended_at) + INTERVAL %d DAY", int(s.Retention/(24*time.Hour))),
 		Settings: []string{"ttl_only_drop_parts = 1", compactParts},
@@ -156,7 +158,7 @@ func eventLog(stream string, key ...string) Table {
 	}
 	return Table{
 		Name: LogTable(stream), Doc: s.Doc + " Query the view " + stream + ".",
-		Columns: append(columns, appendedAt, digest),
+		Columns: append(columns, appendedAt(), digest),
 		OrderBy: quoteAll(append(key, "digest")),
 	}
 }
