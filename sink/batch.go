@@ -102,18 +102,19 @@ func (b *batch) topics() []string {
 
 // add takes one record in. An error says that it cannot be read; the batch has
 // it as a dead letter where no processor reports it.
-func (b *batch) add(rec *kgo.Record) (rows int, err error) {
+func (b *batch) add(rec *kgo.Record) error {
 	defer b.advance(rec)
 	if rec.Attrs.IsControl() {
-		return 0, nil // the end of a transaction: it only moves the offset
+		return nil // the end of a transaction: it only moves the offset
 	}
-	if rows, err = b.readers[rec.Topic](rec); err != nil {
+	rows, err := b.readers[rec.Topic](rec)
+	if err != nil {
 		b.refuse(rec, err)
 		rows = 1
 	}
 	b.rows += rows
 	b.bytes += len(rec.Value)
-	return rows, err
+	return err
 }
 
 func (b *batch) advance(rec *kgo.Record) {

@@ -94,7 +94,7 @@ func (s *sink) take(rec *kgo.Record) {
 	if s.batch.empty() {
 		s.due = time.Now().Add(s.cfg.Flush.Every)
 	}
-	if _, err := s.batch.add(rec); err != nil {
+	if err := s.batch.add(rec); err != nil {
 		s.counts.change(func(c *Stats) { c.Corrupt[rec.Topic]++ })
 		s.env.Log.Debug("record refused", "topic", rec.Topic, "partition", rec.Partition, "offset", rec.Offset, "error", err)
 	}

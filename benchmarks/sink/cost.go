@@ -201,13 +201,29 @@ func (f *factory) texts(node, gpu, job int) {
 		to    *schemas.Text
 		value string
 	}{
-		{&c.Cluster, "main"}, {&c.Node, fmt.Sprintf("node-%04d", node)}, {&c.Resource, fmt.Sprintf("i-%016x", node*2654435761)},
-		{&c.Provider, "aws"}, {&c.Region, "eu-central-1"}, {&c.SKU, "p5.48xlarge"},
-		{&c.GPU, fmt.Sprintf("GPU-%08x-%04x-%04x", node, gpu, node*7)}, {&c.Model, "NVIDIA H100 80GB HBM3"}, {&c.Slice, ""},
-		{&c.Allocation, fmt.Sprintf("slurm/%d.0", 1_000_000+job)}, {&c.User, fmt.Sprintf("user%d", job%70)}, {&c.Name, fmt.Sprintf("train-%d", job%90)},
-		{&c.Namespace, "gpu"}, {&c.Team, fmt.Sprintf("team-%d", job%12)}, {&c.Project, fmt.Sprintf("project-%d", job%25)}, {&c.CostCenter, fmt.Sprintf("cc%d", job%9)},
-		{&c.Environment, "prod"}, {&c.AIModel, fmt.Sprintf("model-%d", job%6)}, {&c.ModelVersion, "3"}, {&c.Phase, "pretrain"},
-		{&c.Labels, fmt.Sprintf(`{"partition":"a100","team":"team-%d"}`, job%12)}, {&c.Currency, "USD"}, {&c.PriceID, "aws/eu-central-1/p5.48xlarge/on_demand@1/1"},
+		{&c.Cluster, "main"},
+		{&c.Node, fmt.Sprintf("node-%04d", node)},
+		{&c.Resource, fmt.Sprintf("i-%016x", node*2654435761)},
+		{&c.Provider, "aws"},
+		{&c.Region, "eu-central-1"},
+		{&c.SKU, "p5.48xlarge"},
+		{&c.GPU, fmt.Sprintf("GPU-%08x-%04x-%04x", node, gpu, node*7)},
+		{&c.Model, "NVIDIA H100 80GB HBM3"},
+		{&c.Slice, ""},
+		{&c.Allocation, fmt.Sprintf("slurm/%d.0", 1_000_000+job)},
+		{&c.User, fmt.Sprintf("user%d", job%70)},
+		{&c.Name, fmt.Sprintf("train-%d", job%90)},
+		{&c.Namespace, "gpu"},
+		{&c.Team, fmt.Sprintf("team-%d", job%12)},
+		{&c.Project, fmt.Sprintf("project-%d", job%25)},
+		{&c.CostCenter, fmt.Sprintf("cc%d", job%9)},
+		{&c.Environment, "prod"},
+		{&c.AIModel, fmt.Sprintf("model-%d", job%6)},
+		{&c.ModelVersion, "3"},
+		{&c.Phase, "pretrain"},
+		{&c.Labels, fmt.Sprintf(`{"partition":"a100","team":"team-%d"}`, job%12)},
+		{&c.Currency, "USD"},
+		{&c.PriceID, "aws/eu-central-1/p5.48xlarge/on_demand@1/1"},
 	} {
 		f.text(t.to, t.value)
 	}

@@ -101,7 +101,7 @@ func readOnce(ctx context.Context, cfg Config, file contract.File, to *publish.P
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	return read(ctx, file, f, to)
 }
 

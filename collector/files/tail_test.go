@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // open begins a tail of a new file that holds text.
-func open(t *testing.T, ctx context.Context, text string) *tail {
+func open(ctx context.Context, t *testing.T, text string) *tail {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
 	write(t, path, text)
@@ -48,7 +48,7 @@ func TestTailEndsWhenReplaced(t *testing.T) {
 		"cut and written a bit": func(path string) { write(t, path, "ne") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := open(t, t.Context(), "old\n")
+			in := open(t.Context(), t, "old\n")
 			if got, err := bufio.NewReader(io.LimitReader(in, 4)).ReadString('\n'); got != "old\n" || err != nil {
 				t.Fatalf("got %q (%v)", got, err)
 			}
@@ -61,7 +61,7 @@ func TestTailEndsWhenReplaced(t *testing.T) {
 }
 
 func TestTailReadsTheOldFileToItsEnd(t *testing.T) {
-	in := open(t, t.Context(), "one")
+	in := open(t.Context(), t, "one")
 	if err := os.Rename(in.path, in.path+".1"); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestTailReadsTheOldFileToItsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer old.Close() //nolint:errcheck // the test ends
+	defer old.Close()
 	if _, err := old.WriteString(" two"); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestTailReadsTheOldFileToItsEnd(t *testing.T) {
 func TestTailWaitsWhileTheNameIsFree(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	in := open(t, ctx, "")
+	in := open(ctx, t, "")
 	if err := os.Remove(in.path); err != nil {
 		t.Fatal(err)
 	}

@@ -157,8 +157,10 @@ func TestSinkStoresEveryStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.publish(kgo.TryCommit, sampled, p.record(fact{gpu: "g", allocation: "a", state: active, finality: final, cost: 42}),
-		encode(p, schemas.Allocation{TS: origin, Event: schemas.EventStart, Allocation: "a", HasGPUs: true, GPUs: []schemas.GPURef{{Node: "node-1", GPU: "g", Share: 500_000}},
-			User: "u", Command: []string{"train", "--fast"}, HasLabels: true, Labels: []schemas.Label{{Key: "team", Value: "x"}}, ReqGPUs: 2, ReqWalltime: 60, SubmittedAt: origin - 1}),
+		encode(p, schemas.Allocation{
+			TS: origin, Event: schemas.EventStart, Allocation: "a", HasGPUs: true, GPUs: []schemas.GPURef{{Node: "node-1", GPU: "g", Share: 500_000}},
+			User: "u", Command: []string{"train", "--fast"}, HasLabels: true, Labels: []schemas.Label{{Key: "team", Value: "x"}}, ReqGPUs: 2, ReqWalltime: 60, SubmittedAt: origin - 1,
+		}),
 		encode(p, schemas.Resource{Node: "node-1", Resource: "r", GPUs: []string{"g", "h"}, From: origin, PricingCategory: "owned", Scheduler: true, IdleWatts: 90_500}),
 		encode(p, schemas.Price{Provider: "p", PricingCategory: "owned", Currency: "USD", PerHour: 16_800_000_000, From: origin}),
 		encode(p, schemas.Tag{Match: "user=u", Set: "team=x", From: origin, To: origin + 1, Priority: -1}),

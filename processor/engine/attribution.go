@@ -49,7 +49,8 @@ func (e *Engine) attribute(a *attribution, al *allocation, rec *record) {
 	if al != nil {
 		a.version, labellings = al.version, al.labels
 	}
-	cuts := append(e.cuts[:0], forever)
+	cuts := e.cuts[:0]
+	cuts = append(cuts, forever)
 	for _, l := range labellings {
 		cuts = append(cuts, l.from)
 	}

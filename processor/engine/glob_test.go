@@ -13,9 +13,24 @@ func TestGlob(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"", "", true}, {"", "a", false}, {"*", "", true}, {"*", "a/b", true}, {"?", "", false}, {"?", "é", true}, {"??", "é", false},
-		{"slurm/*", "slurm/c/1", true}, {"slurm/*", "Slurm/c/1", false}, {"*/1", "slurm/c/1", true}, {"a*b*c", "a1b2b3c", true}, {"a*b*c", "a1c2b", false},
-		{"a?c", "abc", true}, {"a?c", "ac", false}, {"[ab]", "a", false}, {"[ab]", "[ab]", true}, {"\\*", "\\x", true}, {"**", "x", true},
+		{"", "", true},
+		{"", "a", false},
+		{"*", "", true},
+		{"*", "a/b", true},
+		{"?", "", false},
+		{"?", "é", true},
+		{"??", "é", false},
+		{"slurm/*", "slurm/c/1", true},
+		{"slurm/*", "Slurm/c/1", false},
+		{"*/1", "slurm/c/1", true},
+		{"a*b*c", "a1b2b3c", true},
+		{"a*b*c", "a1c2b", false},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{"[ab]", "a", false},
+		{"[ab]", "[ab]", true},
+		{"\\*", "\\x", true},
+		{"**", "x", true},
 	} {
 		if got := glob(c.pattern, c.text); got != c.want {
 			t.Errorf("glob(%q, %q) = %v", c.pattern, c.text, got)

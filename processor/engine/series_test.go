@@ -86,8 +86,10 @@ func checkSeries(t *rapid.T, s *series, all map[int64]bool, horizon int64) {
 func TestCompareSamples(t *testing.T) {
 	names := newTexts()
 	a, b := names.of("a"), names.of("b")
-	absent := sample{util: schemas.Absent32, sm: schemas.Absent32, tensor: schemas.Absent32, dram: schemas.Absent32, mem: schemas.Absent64,
-		memTotal: schemas.Absent64, power: schemas.Absent32, energy: schemas.Absent64, temp: schemas.Absent16}
+	absent := sample{
+		util: schemas.Absent32, sm: schemas.Absent32, tensor: schemas.Absent32, dram: schemas.Absent32, mem: schemas.Absent64,
+		memTotal: schemas.Absent64, power: schemas.Absent32, energy: schemas.Absent64, temp: schemas.Absent16,
+	}
 	change := func(f func(*sample)) sample {
 		s := absent
 		f(&s)

@@ -55,7 +55,9 @@ func drawEnd(t *rapid.T, name string) int64 {
 func drawNode(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"n1", "n1", "n2"}).Draw(t, "node")
 }
+
 func drawGPU(t *rapid.T) string { return rapid.SampledFrom([]string{"g0", "g0", "g1"}).Draw(t, "gpu") }
+
 func drawSlice(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"", "", "", "m1"}).Draw(t, "slice")
 }

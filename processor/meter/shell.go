@@ -44,7 +44,7 @@ const stopWithin = 5 * time.Second
 
 // leaveWithin is what a stop leaves for saying goodbye to the group. Without
 // goodbye the partitions wait for the session timeout.
-const leaveWithin = 2 * time.Second
+const leaveWithin = 4 * time.Second
 
 // endPatience is how long the end of a transaction may take before rebalances
 // are let in. A group that has forgotten this member can only say so in a

@@ -29,9 +29,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // cluster starts a broker in process and a client of it.
-func cluster(t *testing.T, opts ...kfake.Opt) *kgo.Client {
+func cluster(t *testing.T) *kgo.Client {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
+	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,20 +117,34 @@ func TestEnsureJudgesWhatIsThere(t *testing.T) {
 		{"longer retention", samples, "9999999999", 8, "", "", nil},
 		{"no end of retention", samples, "-1", 8, "", "", nil},
 		{"larger messages", samples, days45, 8, "max.message.bytes", "16777216", nil},
-		{"shorter retention", samples, days45, 8, "retention.ms", "604800000",
-			[]string{samples, "retention.ms is 604800000, must be at least 3888000000", "--add-config retention.ms=3888000000"}},
-		{"an end of retention where there must be none", prices, "-1", 1, "retention.ms", "604800000",
-			[]string{prices, "must be -1 (no limit)", "--add-config retention.ms=-1"}},
-		{"bounded size", samples, days45, 8, "retention.bytes", "1000000",
-			[]string{samples, "retention.bytes is 1000000, must be -1 (no limit)"}},
-		{"compacted", samples, days45, 8, "cleanup.policy", "compact",
-			[]string{samples, "cleanup.policy is compact, must be delete", "kafka-configs.sh"}},
-		{"the producer's time", samples, days45, 8, "message.timestamp.type", "CreateTime",
-			[]string{samples, "message.timestamp.type is CreateTime, must be LogAppendTime", "kafka-configs.sh"}},
-		{"small messages", samples, days45, 8, "max.message.bytes", "1048588",
-			[]string{samples, "max.message.bytes is 1048588, must be at least 4194304"}},
-		{"a single stream with partitions", ticks, "86400000", 3, "", "",
-			[]string{ticks, "partitions is 3, must be 1", "kafka-topics.sh"}},
+		{
+			"shorter retention", samples, days45, 8, "retention.ms", "604800000",
+			[]string{samples, "retention.ms is 604800000, must be at least 3888000000", "--add-config retention.ms=3888000000"},
+		},
+		{
+			"an end of retention where there must be none", prices, "-1", 1, "retention.ms", "604800000",
+			[]string{prices, "must be -1 (no limit)", "--add-config retention.ms=-1"},
+		},
+		{
+			"bounded size", samples, days45, 8, "retention.bytes", "1000000",
+			[]string{samples, "retention.bytes is 1000000, must be -1 (no limit)"},
+		},
+		{
+			"compacted", samples, days45, 8, "cleanup.policy", "compact",
+			[]string{samples, "cleanup.policy is compact, must be delete", "kafka-configs.sh"},
+		},
+		{
+			"the producer's time", samples, days45, 8, "message.timestamp.type", "CreateTime",
+			[]string{samples, "message.timestamp.type is CreateTime, must be LogAppendTime", "kafka-configs.sh"},
+		},
+		{
+			"small messages", samples, days45, 8, "max.message.bytes", "1048588",
+			[]string{samples, "max.message.bytes is 1048588, must be at least 4194304"},
+		},
+		{
+			"a single stream with partitions", ticks, "86400000", 3, "", "",
+			[]string{ticks, "partitions is 3, must be 1", "kafka-topics.sh"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cl, ctx := cluster(t), within(t)

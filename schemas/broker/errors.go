@@ -14,11 +14,11 @@ import (
 type Action uint8
 
 const (
-	// Stop: nothing that this process can do mends it. It ends with the error.
+	// Stop means that nothing this process can do mends it. It ends with the error.
 	Stop Action = iota
-	// Retry: the broker is away, moving or busy; the same again may succeed.
+	// Retry means that the broker is away, moving or busy; the same again may succeed.
 	Retry
-	// DeadLetter: this record will never be accepted; the others may.
+	// DeadLetter means that this record will never be accepted; the others may.
 	DeadLetter
 )
 

@@ -90,8 +90,10 @@ func allocationCosts() []costColumn {
 	out = append(out,
 		costColumn{Column{Name: "used_gpu_ms", Type: "Int64", Doc: "GPU-milliseconds weighted by load"}, "sum(s.used_gpu_ms)"},
 		costColumn{Column{Name: "unpriced_gpu_ms", Type: "Int64", Doc: "GPU-milliseconds without a price; no cost includes them"}, "sum(s.unpriced_gpu_ms)"},
-		costColumn{Column{Name: "currency", Type: "String", Doc: "currency of the costs; empty when there is none, or several: then the costs are NULL and cost_by_currency has them"},
-			"if(" + several + ", '', max(toString(s.currency)))"},
+		costColumn{
+			Column{Name: "currency", Type: "String", Doc: "currency of the costs; empty when there is none, or several: then the costs are NULL and cost_by_currency has them"},
+			"if(" + several + ", '', max(toString(s.currency)))",
+		},
 	)
 	for _, m := range moneyColumns() {
 		out = append(out, costColumn{

@@ -147,20 +147,24 @@ func TestAllocation(t *testing.T) {
 		{"nothing but the event", ``, func(*schemas.Allocation) {}},
 		{"null is not named", `,"gpus":null,"labels":null,"requested":null,"command":null,"submitted_at":null,"state":null`, func(*schemas.Allocation) {}},
 		{"an empty list gives all GPUs back", `,"gpus":[],"labels":{}`, func(a *schemas.Allocation) { a.HasGPUs, a.HasLabels = true, true }},
-		{"gpus are sorted", `,"gpus":[{"node":"n2","gpu":"g0"},{"node":"n1","gpu":"g1","share":0.5},{"gpu":"g0","node":"n1","slice":"m1","share":0.4285715},{"node":"n1","gpu":"g1","share":0.25}]`,
+		{
+			"gpus are sorted", `,"gpus":[{"node":"n2","gpu":"g0"},{"node":"n1","gpu":"g1","share":0.5},{"gpu":"g0","node":"n1","slice":"m1","share":0.4285715},{"node":"n1","gpu":"g1","share":0.25}]`,
 			func(a *schemas.Allocation) {
 				a.HasGPUs = true
 				a.GPUs = []schemas.GPURef{{Node: "n1", GPU: "g0", Slice: "m1", Share: 428_572}, {Node: "n1", GPU: "g1", Share: 250_000}, {Node: "n1", GPU: "g1", Share: 500_000}, {Node: "n2", GPU: "g0"}}
-			}},
+			},
+		},
 		{"labels are texts", `,"labels":{"team":"red","priority":1.50,"spot":true,"none":null,"team":"blue"}`, func(a *schemas.Allocation) {
 			a.HasLabels = true
 			a.Labels = []schemas.Label{{Key: "priority", Value: "1.50"}, {Key: "spot", Value: "true"}, {Key: "team", Value: "blue"}}
 		}},
-		{"the rest", `,"user":"u","name":"job","namespace":"ns","image":"i","command":["python","train.py","--lr",0.1],"requested":{"gpus":8,"walltime_seconds":3600},"submitted_at":"2026-06-01T00:00:00Z","state":"failed"`,
+		{
+			"the rest", `,"user":"u","name":"job","namespace":"ns","image":"i","command":["python","train.py","--lr",0.1],"requested":{"gpus":8,"walltime_seconds":3600},"submitted_at":"2026-06-01T00:00:00Z","state":"failed"`,
 			func(a *schemas.Allocation) {
 				a.User, a.Name, a.Namespace, a.Image, a.State = "u", "job", "ns", "i", "failed"
 				a.Command, a.ReqGPUs, a.ReqWalltime, a.SubmittedAt = []string{"python", "train.py", "--lr", "0.1"}, 8, 3600, at-3_600_000
-			}},
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := plain
@@ -210,8 +214,10 @@ func TestResource(t *testing.T) {
 	var p contract.Parser
 	var got schemas.Resource
 	err := p.Resource([]byte(`{"node":"n1","resource":"r1","cluster":"c","provider":"aws","region":"eu","sku":"x","gpu_model":"A40","gpus":["g1","g0"],"from":1780275600000,"to":"2026-06-01T02:00:00Z","pricing_category":"spot","scheduler":true,"idle_watts":62.5}`), &got)
-	want := schemas.Resource{Node: "n1", Resource: "r1", Cluster: "c", Provider: "aws", Region: "eu", SKU: "x", Model: "A40", GPUs: []string{"g0", "g1"},
-		From: at, To: at + 3_600_000, PricingCategory: "spot", Scheduler: true, IdleWatts: 62_500}
+	want := schemas.Resource{
+		Node: "n1", Resource: "r1", Cluster: "c", Provider: "aws", Region: "eu", SKU: "x", Model: "A40", GPUs: []string{"g0", "g1"},
+		From: at, To: at + 3_600_000, PricingCategory: "spot", Scheduler: true, IdleWatts: 62_500,
+	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v (%v)\nwant %+v", got, err, want)
 	}

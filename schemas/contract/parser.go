@@ -169,10 +169,10 @@ func (p *Parser) amount32(field string, scale int, to *uint32) *Error {
 	return err
 }
 
-// amount64 is amount32 for a wider column. It stops at what an int64 holds,
+// amount64 is amount32 for a wider column, in whole units. It stops at what an int64 holds,
 // since not every reader of the ledger has unsigned integers.
-func (p *Parser) amount64(field string, scale int, to *uint64) *Error {
-	v, absent, err := p.amount(field, scale, math.MaxInt64)
+func (p *Parser) amount64(field string, to *uint64) *Error {
+	v, absent, err := p.amount(field, 0, math.MaxInt64)
 	*to = uint64(v)
 	if absent {
 		*to = schemas.Absent64

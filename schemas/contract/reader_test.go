@@ -44,23 +44,35 @@ func transcript(t *testing.T, file string, in io.Reader) string {
 func TestReader(t *testing.T) {
 	for _, c := range []struct{ name, file, in, want string }{
 		{"empty", "samples.ndjson", "", ""},
-		{"blank lines, other line ends, a byte order mark, no line feed at the end", "samples.ndjson",
+		{
+			"blank lines, other line ends, a byte order mark, no line feed at the end", "samples.ndjson",
 			"\ufeff{\"ts\":1,\"node\":\"n\",\"gpu\":\"a\"}\r\n\n  \t\n{\"ts\":1,\"node\":\"n\",\"gpu\":\"b\"}",
-			"samples.ndjson:1 a\nsamples.ndjson:4 b\n"},
-		{"a bad line harms no other", "samples.ndjson",
+			"samples.ndjson:1 a\nsamples.ndjson:4 b\n",
+		},
+		{
+			"a bad line harms no other", "samples.ndjson",
 			"{\"ts\":1,\"node\":\"n\",\"gpu\":\"a\"}\nrubbish\n{\"ts\":1,\"node\":\"n\",\"gpu\":\"b\",\"utilization\":7}\n{\"ts\":1,\"node\":\"n\",\"gpu\":\"c\",\"zone\":1}\n",
-			"samples.ndjson:1 a\nsamples samples.ndjson:2 bad_json\nsamples samples.ndjson:3 bad_number\nsamples.ndjson:4 czone\n"},
-		{"cut in the last line", "allocations.ndjson",
+			"samples.ndjson:1 a\nsamples samples.ndjson:2 bad_json\nsamples samples.ndjson:3 bad_number\nsamples.ndjson:4 czone\n",
+		},
+		{
+			"cut in the last line", "allocations.ndjson",
 			"{\"ts\":1,\"event\":\"end\",\"allocation\":\"a\"}\n{\"ts\":1,\"event\":\"en",
-			"allocations.ndjson:1 a\nallocations allocations.ndjson:2 truncated\n"},
-		{"a whole last line that is wrong is not cut", "allocations.ndjson",
-			"{\"ts\":1,\"event\":\"stop\",\"allocation\":\"a\"}", "allocations allocations.ndjson:1 unknown_event\n"},
-		{"a table", "prices.csv",
+			"allocations.ndjson:1 a\nallocations allocations.ndjson:2 truncated\n",
+		},
+		{
+			"a whole last line that is wrong is not cut", "allocations.ndjson",
+			"{\"ts\":1,\"event\":\"stop\",\"allocation\":\"a\"}", "allocations allocations.ndjson:1 unknown_event\n",
+		},
+		{
+			"a table", "prices.csv",
 			priceHeader + ",note\n\naws,r,x,spot,USD,1,1,,,\naws,r,y,spot,USD,-1,1,,,\naws,r,z,spot,USD,1,1,,,why\n",
-			"prices.csv:3 xnote\nprices prices.csv:4 bad_number\nprices.csv:5 z\n"},
+			"prices.csv:3 xnote\nprices prices.csv:4 bad_number\nprices.csv:5 z\n",
+		},
 		{"a table cut in the last row", "prices.csv", priceHeader + "\naws,r,x,spot,US", "prices prices.csv:2 truncated\n"},
-		{"a table without header", "prices.csv", "aws,r,x,spot,USD,1,1,2,3\naws,r,y,spot,USD,1,1,2,3\n",
-			"prices prices.csv:1 bad_row\nprices prices.csv:2 bad_row\n"},
+		{
+			"a table without header", "prices.csv", "aws,r,x,spot,USD,1,1,2,3\naws,r,y,spot,USD,1,1,2,3\n",
+			"prices prices.csv:1 bad_row\nprices prices.csv:2 bad_row\n",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := transcript(t, c.file, strings.NewReader(c.in)); got != c.want {

@@ -61,13 +61,13 @@ func (p *Parser) sampleField(key []byte, s *Sample) *Error {
 	case "dram_active":
 		return p.fraction("dram_active", &s.DRAMActive)
 	case "memory_used_bytes":
-		return p.amount64("memory_used_bytes", 0, &s.MemoryUsed)
+		return p.amount64("memory_used_bytes", &s.MemoryUsed)
 	case "memory_total_bytes":
-		return p.amount64("memory_total_bytes", 0, &s.MemoryTotal)
+		return p.amount64("memory_total_bytes", &s.MemoryTotal)
 	case "power_watts":
 		return p.amount32("power_watts", 3, &s.Power)
 	case "energy_joules":
-		return p.amount64("energy_joules", 0, &s.Energy)
+		return p.amount64("energy_joules", &s.Energy)
 	case "temperature_celsius":
 		return p.temperature(&s.Temperature)
 	default:
@@ -131,7 +131,7 @@ func (p *Parser) processField(key []byte, r *schemas.Process) *Error {
 	case "sm_utilization":
 		return p.fraction("sm_utilization", &r.SMUtilization)
 	case "memory_used_bytes":
-		return p.amount64("memory_used_bytes", 0, &r.MemoryUsed)
+		return p.amount64("memory_used_bytes", &r.MemoryUsed)
 	default:
 		return p.ignore("", key)
 	}

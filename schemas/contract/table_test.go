@@ -24,8 +24,10 @@ func table(t *testing.T, stream, header string) *contract.Table {
 }
 
 func TestPrice(t *testing.T) {
-	full := schemas.Price{Provider: "aws", Region: "us-east-1", SKU: "x", PricingCategory: "on_demand", Currency: "USD",
-		PerHour: 3_600_000_000, From: at, To: at + 3_600_000, KnownAt: at + 60_000}
+	full := schemas.Price{
+		Provider: "aws", Region: "us-east-1", SKU: "x", PricingCategory: "on_demand", Currency: "USD",
+		PerHour: 3_600_000_000, From: at, To: at + 3_600_000, KnownAt: at + 60_000,
+	}
 	open := full
 	open.To, open.KnownAt = 0, 0
 	for _, c := range []struct {
@@ -34,10 +36,14 @@ func TestPrice(t *testing.T) {
 	}{
 		{"all", priceHeader, "aws,us-east-1,x,on_demand,USD,3.6,1780275600000,2026-06-01T02:00:00Z,2026-06-01T01:01:00Z", full},
 		{"open and known at once", priceHeader, "aws,us-east-1,x,on_demand,USD,3.6,2026-06-01T01:00:00Z,,", open},
-		{"columns in any order, some left out", "currency,effective_from,price_per_hour,sku,region,provider,pricing_category",
-			"USD,1780275600000,3.60,x,us-east-1,aws,on_demand", open},
-		{"quotes, spaces around numbers", `"provider", region ,sku,pricing_category,currency,price_per_hour,effective_from`,
-			`aws,us-east-1,"x",on_demand,USD, 3.6 , 1780275600000 `, open},
+		{
+			"columns in any order, some left out", "currency,effective_from,price_per_hour,sku,region,provider,pricing_category",
+			"USD,1780275600000,3.60,x,us-east-1,aws,on_demand", open,
+		},
+		{
+			"quotes, spaces around numbers", `"provider", region ,sku,pricing_category,currency,price_per_hour,effective_from`,
+			`aws,us-east-1,"x",on_demand,USD, 3.6 , 1780275600000 `, open,
+		},
 		{"half up to nano-units", priceHeader, "aws,us-east-1,x,on_demand,USD,3.5999999995,1780275600000,,", open},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -80,7 +80,8 @@ func batch(rows ...struct {
 	window int64
 	state  uint8
 	runs   int
-}) *schemas.Costs {
+},
+) *schemas.Costs {
 	b := &schemas.Costs{}
 	fields := []*schemas.Text{
 		&b.Cluster, &b.Node, &b.Resource, &b.Provider, &b.Region, &b.SKU, &b.Model, &b.Slice, &b.Allocation, &b.User, &b.Name, &b.Namespace,
