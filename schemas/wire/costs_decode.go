@@ -2,55 +2,76 @@ package wire
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gpumeter/gpumeter/schemas"
 )
 
-// maxPlans bounds how many schemas a decoder remembers.
-const maxPlans = 256
-
-// A CostDecoder decodes batches of cost facts; it keeps its buffers, and what it
-// learnt of the schemas it has seen. The zero value is ready. Not for concurrent
-// use.
+// A CostDecoder decodes batches of cost facts; it keeps its buffers. The zero
+// value is ready. Not for concurrent use.
 type CostDecoder struct {
-	zstd  *zstd.Decoder
-	raw   []byte
-	plans map[string]*costPlan // by schema message
-	texts map[int64][]string   // by dictionary, of the present stream
-	batch message
-	plan  *costPlan
-	index []uint32
+	zstd    *zstd.Decoder
+	raw     []byte
+	stream  ipcStream
+	columns []costColumn
+	scratch schemas.Costs // memory of columns that cannot be used in place
+	texts   int           // texts cut so far of this record
 }
 
-// Close gives up what the decoder holds.
+// A costColumn is a declared column of schemas.Costs.
+type costColumn struct {
+	name  string
+	field int // index of the struct's field
+}
+
+func costColumns() []costColumn {
+	var out []costColumn
+	t := reflect.TypeFor[schemas.Costs]()
+	for i := range t.NumField() {
+		if name, ok := t.Field(i).Tag.Lookup("col"); ok {
+			out = append(out, costColumn{name, i})
+		}
+	}
+	return out
+}
+
+func (d *CostDecoder) open() (err error) {
+	if d.zstd != nil {
+		return nil
+	}
+	d.columns, d.raw = costColumns(), make([]byte, 0, 1<<20)
+	if d.zstd, err = newDecompressor(); err != nil {
+		return fmt.Errorf("make a zstd decoder: %w", err)
+	}
+	return nil
+}
+
+// Close gives up what the decoder holds; its last rows stay valid.
 func (d *CostDecoder) Close() {
 	if d.zstd != nil {
 		d.zstd.Close()
 	}
 }
 
-// Decode replaces what c holds by the rows of rec. c is valid until the next
-// call, its texts for ever. A column that an older writer did not have is empty
-// texts, zeros or absent values. An error wraps ErrCorrupt and leaves c empty.
+// Decode replaces what c holds by the rows of rec. The columns are memory of the
+// decoder: c is valid until the next call, its strings for ever. A column that an
+// older writer did not have is empty texts, zeros or absent values. An error wraps
+// ErrCorrupt and leaves c empty.
 func (d *CostDecoder) Decode(c *schemas.Costs, rec *kgo.Record) (err error) {
-	if d.zstd == nil {
-		if d.zstd, err = newDecompressor(); err != nil {
-			return fmt.Errorf("make a zstd decoder: %w", err)
-		}
-		d.plans, d.texts = map[string]*costPlan{}, map[int64][]string{}
+	*c = schemas.Costs{}
+	if err := d.open(); err != nil {
+		return err
 	}
-	c.Reset()
 	defer func() {
 		if p := recover(); p != nil {
-			err = corrupt("arrow: %v", p)
+			err = corrupt("decoding it panics: %v", p)
 		}
 		if err != nil {
-			c.Reset()
+			*c = schemas.Costs{}
 		}
 	}()
 	rows, err := open(rec)
@@ -60,196 +81,178 @@ func (d *CostDecoder) Decode(c *schemas.Costs, rec *kgo.Record) (err error) {
 	if d.raw, err = d.zstd.DecodeAll(rec.Value, d.raw[:0]); err != nil {
 		return corrupt("zstd: %v", err)
 	}
-	if len(d.raw) > maxValue || rows > len(d.raw)/4 { // a row has at least its window_start
-		return corrupt("%d rows in a value of %d bytes when decompressed, of at most %d", rows, len(d.raw), maxValue)
+	if len(d.raw) > maxValue {
+		return corrupt("value of %d bytes when decompressed, more than %d", len(d.raw), maxValue)
 	}
-	return d.stream(c, rows)
+	if err := d.stream.read(d.raw); err != nil {
+		return err
+	}
+	if n := d.stream.batch.rows; n != rows || n > maxFacts {
+		return corrupt("%d rows, the header says %d, and at most %d are read", n, rows, maxFacts)
+	}
+	return d.decode(c)
 }
 
-// stream reads the messages: a schema, dictionaries, one batch, the end mark.
-func (d *CostDecoder) stream(c *schemas.Costs, rows int) error {
-	clear(d.texts)
-	d.plan = nil
-	taken := false
-	for b := d.raw; ; {
-		p, rest, err := next(b)
-		switch {
-		case err != nil:
-		case p.kind == 0:
-			if len(rest) != 0 || !taken {
-				return corrupt("%d bytes behind the end of the stream, %t that it has a batch", len(rest), taken)
-			}
-			return nil
-		case (p.kind == kindSchema) != (d.plan == nil), taken:
-			return corrupt("a message of kind %d where none may be", p.kind)
-		case p.kind == kindSchema:
-			d.plan, err = d.planOf(b[:len(b)-len(rest)], &p)
-		case p.kind == kindDictionary:
-			err = d.dictionary(&p)
-		default:
-			taken, err = true, d.take(c, &p, rows)
+func (d *CostDecoder) decode(c *schemas.Costs) error {
+	if fieldNamed(d.stream.fields, "window_start") == nil {
+		return corrupt("no column window_start: these are no cost facts")
+	}
+	d.texts = 0
+	to, scratch := reflect.ValueOf(c).Elem(), reflect.ValueOf(&d.scratch).Elem()
+	for _, col := range d.columns {
+		v, s := to.Field(col.field).Addr().Interface(), scratch.Field(col.field).Addr().Interface()
+		if err := d.column(c, fieldNamed(d.stream.fields, col.name), v, s); err != nil {
+			return fmt.Errorf("column %s: %w", col.name, err)
 		}
-		if err != nil {
+	}
+	return nil
+}
+
+// column sets the column that v points to from f, nil when the writer does not
+// have it; s points to memory that it may use.
+func (d *CostDecoder) column(c *schemas.Costs, f *field, v, s any) error {
+	b := &d.stream.batch
+	switch v := v.(type) {
+	case *schemas.Text:
+		return d.text(v, f, s.(*schemas.Text))
+	case *[]uint8:
+		return takeFixed(b, v, f, s.(*[]uint8), 0)
+	case *[]int64:
+		return takeFixed(b, v, f, s.(*[]int64), 0)
+	case *[]uint64:
+		return takeFixed(b, v, f, s.(*[]uint64), schemas.Absent64)
+	case *[]uint32:
+		if v == &c.Runs {
+			return d.runs(c, f)
+		}
+		return takeFixed(b, v, f, s.(*[]uint32), schemas.Absent32)
+	default:
+		return fmt.Errorf("no way to read a %T", v)
+	}
+}
+
+// takeFixed sets a column of integers: in place where the writer has the same
+// type, else converted. Null and no column are absent.
+func takeFixed[W word](b *recordBatch, to *[]W, f *field, scratch *[]W, absent W) error {
+	if f == nil {
+		*scratch = repeat(*scratch, b.rows, absent)
+		*to = *scratch
+		return nil
+	}
+	v, err := b.numbersOf(f, b.rows)
+	if err != nil {
+		return err
+	}
+	column, ok := inPlace[W](&v)
+	if !ok {
+		if column, err = converted(*scratch, &v); err != nil {
 			return err
 		}
-		b = rest
+		*scratch = column
 	}
-}
-
-func (d *CostDecoder) planOf(raw []byte, p *part) (*costPlan, error) {
-	if plan, ok := d.plans[string(raw)]; ok {
-		return plan, nil
-	}
-	plan, err := planCosts(raw, p)
-	if err != nil {
-		return nil, err
-	}
-	if len(d.plans) >= maxPlans {
-		clear(d.plans)
-	}
-	d.plans[string(raw)] = plan
-	return plan, nil
-}
-
-// dictionary keeps the texts of a dictionary: one piece of memory for all.
-func (d *CostDecoder) dictionary(p *part) error {
-	const id, data, isDelta = 0, 1, 2
-	key := int64(0)
-	if at := p.head.field(id); at > 0 {
-		key = p.head.i64(at)
-	}
-	delta := p.head.field(isDelta)
-	batch := p.head.follow(p.head.field(data))
-	if !p.head.ok || (delta > 0 && p.head.buf[delta] != 0) {
-		return corrupt("dictionary %d is cut, or a delta", key)
-	}
-	if err := d.batch.columns(&batch, p.body, []int{3}); err != nil {
-		return fmt.Errorf("dictionary %d: %w", key, err)
-	}
-	blob := string(d.batch.buffers[2])
-	values := make([]string, 0, min(d.batch.rows, len(p.body)))
-	err := spans(d.batch.buffers[1], d.batch.rows, len(blob), func(_, from, to int) { values = append(values, blob[from:to]) })
-	if err != nil {
-		return fmt.Errorf("dictionary %d: %w", key, err)
-	}
-	d.texts[key] = values
+	setNulls(column, v.validity, absent)
+	*to = column
 	return nil
 }
 
-// take reads the columns of the batch into c.
-func (d *CostDecoder) take(c *schemas.Costs, p *part, rows int) error {
-	if err := d.batch.columns(&p.head, p.body, d.plan.widths); err != nil {
-		return err
-	}
-	if d.batch.rows != rows {
-		return corrupt("a batch of %d rows, the header says %d", d.batch.rows, rows)
-	}
-	return costFields(c, func(name string, field any) error {
-		col, there := d.plan.columns[name]
-		if there && d.batch.lengths[col.node] != rows {
-			return corrupt("%d rows, the batch has %d", d.batch.lengths[col.node], rows)
-		}
-		if name == runsColumn {
-			return d.runs(c, col, there, rows)
-		}
-		switch f := field.(type) {
-		case *schemas.Text:
-			return d.text(f, col, there, rows)
-		case *[]int64:
-			return takeFixed(d, f, col, there, rows, 0)
-		case *[]uint8:
-			return takeFixed(d, f, col, there, rows, 0)
-		case *[]uint32:
-			return takeFixed(d, f, col, there, rows, schemas.Absent32)
-		case *[]uint64:
-			return takeFixed(d, f, col, there, rows, schemas.Absent64)
-		}
-		return nil
-	})
-}
-
-// text reads a dictionary column.
-func (d *CostDecoder) text(dst *schemas.Text, col plannedColumn, there bool, rows int) (err error) {
-	if !there {
-		dst.Index = fill(dst.Index, rows, 0)
-		dst.Dict = append(dst.Dict[:0], "")
+// text sets a column of texts. Its strings are cut out of one copy of all
+// dictionaries; indices are used in place.
+func (d *CostDecoder) text(to *schemas.Text, f *field, scratch *schemas.Text) error {
+	b := &d.stream.batch
+	if f == nil {
+		scratch.Index, scratch.Dict = repeat(scratch.Index, b.rows, 0), append(scratch.Dict[:0], "")
+		*to = *scratch
 		return nil
 	}
-	kind, ok := col.kind.(*arrow.DictionaryType)
-	if !ok || kind.ValueType.ID() != arrow.STRING || d.batch.nulls[col.node] > 0 {
-		return corrupt("%s is not a dictionary of texts, or has nulls", col.kind)
+	if !f.encoded || f.kind != typeText {
+		return corrupt("Arrow type %d is no dictionary of texts", f.kind)
 	}
-	dst.Dict = append(dst.Dict[:0], d.texts[col.dictionary]...)
-	col.kind = kind.IndexType
-	if err := takeFixed(d, &dst.Index, col, true, rows, 0); err != nil {
+	values := d.stream.find(f.id)
+	if values == nil {
+		return corrupt("dictionary %d is missing", f.id)
+	}
+	// Columns may share a dictionary, so the bytes do not bound what they take.
+	if d.texts += values.values.rows; d.texts > maxRows {
+		return corrupt("more than %d texts in dictionaries", maxRows)
+	}
+	var err error
+	if scratch.Dict, err = values.strings(scratch.Dict); err != nil {
 		return err
 	}
-	greatest := uint32(0)
-	for _, k := range dst.Index {
-		greatest = max(greatest, k)
+	to.Dict = scratch.Dict
+	v, err := b.numbersOf(f, b.rows)
+	if err != nil {
+		return err
 	}
-	if rows > 0 && int64(greatest) >= int64(len(dst.Dict)) {
-		return corrupt("text %d of %d", greatest, len(dst.Dict))
+	if v.validity != nil {
+		return corrupt("a text is null")
+	}
+	if err := takeFixed(b, &to.Index, f, &scratch.Index, 0); err != nil {
+		return err
+	}
+	if len(to.Index) > 0 && int(slices.Max(to.Index)) >= len(to.Dict) {
+		return corrupt("text %d of a dictionary of %d", slices.Max(to.Index), len(to.Dict))
 	}
 	return nil
 }
 
-// runs reads the list column.
-func (d *CostDecoder) runs(c *schemas.Costs, col plannedColumn, there bool, rows int) error {
-	c.Runs = c.Runs[:0]
-	if !there {
-		c.RunsEnd = fill(c.RunsEnd, rows, 0)
+// strings cuts the texts of a dictionary, in dst's memory.
+func (d *dictionary) strings(dst []string) ([]string, error) {
+	b := &d.values
+	offsets, data, err := b.texts(0, 0, b.rows, false)
+	if err != nil {
+		return dst, err
+	}
+	at := cap(b.body) - cap(data) // data is a part of the body
+	texts := d.texts[at : at+len(data)]
+	dst = slices.Grow(dst[:0], b.rows)[:b.rows]
+	for i := range dst {
+		dst[i] = texts[offsets[i]:offsets[i+1]]
+	}
+	return dst, nil
+}
+
+// runs sets Runs and where each row's end.
+func (d *CostDecoder) runs(c *schemas.Costs, f *field) error {
+	b := &d.stream.batch
+	if f == nil {
+		d.scratch.RunsEnd = repeat(d.scratch.RunsEnd, b.rows, 0)
+		c.RunsEnd = d.scratch.RunsEnd
 		return nil
 	}
-	list, ok := col.kind.(*arrow.ListType)
+	if f.kind != typeList || len(f.children) != 1 || f.encoded {
+		return corrupt("Arrow type %d is no list", f.kind)
+	}
+	child := &f.children[0]
+	n, nulls, err := b.node(f.node)
+	if err != nil || n != b.rows || nulls > 0 {
+		return corrupt("%d lists, %d of them null, in %d rows: %v", n, nulls, b.rows, err)
+	}
+	n, nulls, err = b.node(child.node)
+	if err != nil || nulls > 0 {
+		return corrupt("%d runs are null: %v", nulls, err)
+	}
+	offsets, err := b.offsets(f.buffer+1, b.rows, n)
+	if err != nil {
+		return err
+	}
+	v, err := b.numbersOf(child, n)
+	if err != nil {
+		return err
+	}
+	runs, ok := inPlace[uint32](&v)
 	if !ok {
-		return corrupt("%s is not a list", col.kind)
-	}
-	values := plannedColumn{kind: list.Elem(), node: col.node + 1, buffer: col.buffer + 2}
-	n := d.batch.lengths[values.node]
-	if n > maxValue/4 {
-		return corrupt("%d ends of runs", n)
-	}
-	if err := takeFixed(d, &d.index, values, true, n, 0); err != nil {
-		return err
-	}
-	c.RunsEnd = slices.Grow(c.RunsEnd[:0], rows)
-	return spans(d.batch.buffers[col.buffer+1], rows, n, func(_, from, to int) {
-		c.Runs = append(c.Runs, d.index[from:to]...)
-		c.RunsEnd = append(c.RunsEnd, uint32(len(c.Runs)))
-	})
-}
-
-// takeFixed reads an integer column of any width; null and no column are absent.
-func takeFixed[T int64 | uint64 | uint32 | uint8](d *CostDecoder, dst *[]T, col plannedColumn, there bool, rows int, absent T) error {
-	*dst = grow(*dst, rows)
-	out := *dst
-	if !there {
-		for i := range out {
-			out[i] = absent
+		if runs, err = converted(d.scratch.Runs, &v); err != nil {
+			return err
 		}
-		return nil
+		d.scratch.Runs = runs
 	}
-	kind, ok := col.kind.(arrow.FixedWidthDataType)
-	if !ok || !arrow.IsInteger(kind.ID()) {
-		return corrupt("%s is not an integer", col.kind)
-	}
-	c := codec{width: kind.Bytes(), unit: 1}
-	data, validity := d.batch.buffers[col.buffer+1], d.batch.buffers[col.buffer]
-	if len(data) < rows*c.width {
-		return corrupt("%d bytes for %d rows of %d", len(data), rows, c.width)
-	}
-	nulls := d.batch.nulls[col.node] > 0
-	if nulls && len(validity) < (rows+7)/8 {
-		return corrupt("the validity bitmap is cut")
-	}
-	if !widenInto(out, data, c.width, arrow.IsSignedInteger(kind.ID())) {
-		return corrupt("a value of %s does not fit", col.kind)
-	}
-	for i := 0; nulls && i < rows; i++ {
-		if isNull(validity, i) {
-			out[i] = absent
-		}
+	first := offsets[0]
+	c.Runs = runs[first:offsets[b.rows]]
+	d.scratch.RunsEnd = repeat(d.scratch.RunsEnd, b.rows, 0)
+	c.RunsEnd = d.scratch.RunsEnd
+	for i, end := range offsets[1:] {
+		c.RunsEnd[i] = uint32(end - first)
 	}
 	return nil
 }

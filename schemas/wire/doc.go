@@ -10,9 +10,11 @@
 // names width, unit and coding of each column in one letter (see layout.go),
 // and what the rows of one GPU have in common stands once, in the series table.
 //
-// The two hot streams are written and read here, message by message, with every
-// length checked before it is used; Arrow itself only reads their schemas, and
-// the streams of few rows, whose framing is checked before it does.
+// Everything is read here, message by message, with every length checked before
+// it is used (flat.go, frame.go, stream.go). Arrow's own reader makes room for
+// what lengths in the metadata claim, and no check in front of it caught all of
+// them: a record of a few bytes could end the process. What is written, any Arrow
+// reader reads.
 //
 // Readers accept older and newer writers: columns are found by name or, for
 // samples, are only ever appended; missing ones are absent, widened ones are

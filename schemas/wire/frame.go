@@ -2,173 +2,240 @@ package wire
 
 import "encoding/binary"
 
-// A message is one Arrow IPC RecordBatch message, taken apart without Arrow.
-// Layout, all little-endian, each part a multiple of 8 bytes:
+// Kinds of Arrow IPC messages, from Arrow's Message.fbs.
+const (
+	kindSchema     = 1
+	kindDictionary = 2
+	kindBatch      = 3
+)
+
+// A frame is one message of an Arrow stream, framed but not yet understood:
 //
-//	FFFFFFFF │ metadata length (4) │ flatbuffer Message │ body: the buffers
+//	FFFFFFFF │ length of metadata (4) │ metadata: flatbuffer Message │ body
 //
-// Every length and offset is checked before it is used, so the buffers lie in
-// the body, whatever the bytes are.
+// Each part is a multiple of 8 bytes long.
+type frame struct {
+	flat   flat
+	kind   byte
+	header int // position of the Schema, DictionaryBatch or RecordBatch table
+	body   []byte
+}
+
+// readFrame takes one message off b. At an end mark ok is false.
+func readFrame(b []byte) (m frame, rest []byte, ok bool, err error) {
+	if len(b) < 8 || binary.LittleEndian.Uint32(b) != 0xFFFFFFFF {
+		return m, nil, false, corrupt("no Arrow message where one should begin")
+	}
+	size := int(int32(binary.LittleEndian.Uint32(b[4:])))
+	if size == 0 {
+		return m, b[8:], false, nil
+	}
+	if size < 0 || size%8 != 0 || size > len(b)-8 {
+		return m, nil, false, corrupt("metadata of %d bytes in a message of %d", size, len(b))
+	}
+	m.flat.b = b[8 : 8+size]
+	root := m.flat.i32(0)
+	if kind := m.flat.field(root, 1); kind > 0 {
+		m.kind = m.flat.u8(kind)
+	}
+	m.header = m.flat.follow(root, 2)
+	length := int64(0)
+	if at := m.flat.field(root, 3); at > 0 {
+		length = m.flat.i64(at)
+	}
+	if m.flat.bad || m.header == 0 {
+		return m, nil, false, corrupt("the metadata of a message is cut")
+	}
+	b = b[8+size:]
+	if length < 0 || length > int64(len(b)) || length%8 != 0 {
+		return m, nil, false, corrupt("a body of %d bytes where %d are left", length, len(b))
+	}
+	m.body = b[:length]
+	return m, b[length:], true, nil
+}
+
+// A recordBatch is a RecordBatch: nodes (rows and nulls of a column) and buffers.
+type recordBatch struct {
+	rows    int
+	nodes   []byte // 16 bytes each: length, null count
+	buffers []byte // 16 bytes each: offset, length
+	body    []byte
+}
+
+// batchAt understands the RecordBatch table at t.
+func (m *frame) batchAt(t int) (recordBatch, error) {
+	b := recordBatch{body: m.body}
+	rows := int64(0)
+	if at := m.flat.field(t, 0); at > 0 {
+		rows = m.flat.i64(at)
+	}
+	n, at := m.flat.vector(t, 1, 16)
+	k, to := m.flat.vector(t, 2, 16)
+	compression := m.flat.field(t, 3)
+	switch {
+	case m.flat.bad:
+		return b, corrupt("the metadata of a record batch is cut")
+	case compression != 0:
+		return b, corrupt("the buffers of a record batch are compressed; compress the whole value instead")
+	case rows < 0 || rows > maxRows:
+		return b, corrupt("a record batch of %d rows", rows)
+	}
+	b.rows, b.nodes, b.buffers = int(rows), m.flat.b[at:at+16*n], m.flat.b[to:to+16*k]
+	return b, nil
+}
+
+// node gives length and null count of node i.
+func (b *recordBatch) node(i int) (length, nulls int, err error) {
+	if i < 0 || 16*i+16 > len(b.nodes) {
+		return 0, 0, corrupt("column %d is not in the record batch", i)
+	}
+	n := int64(binary.LittleEndian.Uint64(b.nodes[16*i:]))
+	null := int64(binary.LittleEndian.Uint64(b.nodes[16*i+8:]))
+	if n < 0 || n > maxValue || null < 0 || null > n {
+		return 0, 0, corrupt("column %d has %d values, %d of them null", i, n, null)
+	}
+	return int(n), int(null), nil
+}
+
+// buffer gives buffer i, which must have at least size bytes, aligned to 8.
+func (b *recordBatch) buffer(i, size int) ([]byte, error) {
+	if i < 0 || 16*i+16 > len(b.buffers) {
+		return nil, corrupt("buffer %d is not in the record batch", i)
+	}
+	at := int64(binary.LittleEndian.Uint64(b.buffers[16*i:]))
+	n := int64(binary.LittleEndian.Uint64(b.buffers[16*i+8:]))
+	if at < 0 || n < 0 || at > int64(len(b.body)) || n > int64(len(b.body))-at || n < int64(size) || at%8 != 0 {
+		return nil, corrupt("buffer %d of %d bytes at %d does not hold %d bytes of a body of %d", i, n, at, size, len(b.body))
+	}
+	return b.body[at : at+n], nil
+}
+
+// fixed gives validity (nil when there are no nulls) and values of a column of
+// fixed width, which has node i and buffers k, k+1.
+func (b *recordBatch) fixed(i, k, rows, width int) (validity, values []byte, err error) {
+	n, nulls, err := b.node(i)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n != rows {
+		return nil, nil, corrupt("column %d has %d values, not %d", i, n, rows)
+	}
+	if nulls > 0 {
+		if validity, err = b.buffer(k, (rows+7)/8); err != nil {
+			return nil, nil, err
+		}
+	}
+	values, err = b.buffer(k+1, rows*width)
+	return validity, values, err
+}
+
+// texts gives offsets and bytes of a column of strings, which has node i and
+// buffers k, k+1, k+2; wide ones have offsets of 64 bits. The offsets rise and end
+// within the bytes.
+func (b *recordBatch) texts(i, k, rows int, wide bool) (offsets []int32, data []byte, err error) {
+	n, _, err := b.node(i)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n != rows {
+		return nil, nil, corrupt("column %d has %d values, not %d", i, n, rows)
+	}
+	data, err = b.buffer(k+2, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if wide {
+		offsets, err = b.wideOffsets(k+1, rows, len(data))
+	} else {
+		offsets, err = b.offsets(k+1, rows, len(data))
+	}
+	return offsets, data, err
+}
+
+// wideOffsets is offsets of a column whose offsets have 64 bits, as 32: what they
+// point into is smaller than that.
+func (b *recordBatch) wideOffsets(k, rows, limit int) ([]int32, error) {
+	raw, err := b.buffer(k, 8*(rows+1))
+	if err != nil || rows == 0 {
+		return []int32{0}, err
+	}
+	out := make([]int32, rows+1)
+	last := int64(0)
+	for i, o := range cast[int64](raw, rows+1) {
+		if o < last || o > int64(limit) {
+			return nil, corrupt("the offsets in buffer %d fall, or leave the %d bytes", k, limit)
+		}
+		out[i], last = int32(o), o
+	}
+	return out, nil
+}
+
+// offsets gives the rows+1 offsets in buffer k; they rise from 0 or later and
+// end at limit or before. A column without rows may leave them out.
+func (b *recordBatch) offsets(k, rows, limit int) ([]int32, error) {
+	if rows == 0 {
+		return []int32{0}, nil
+	}
+	raw, err := b.buffer(k, 4*(rows+1))
+	if err != nil {
+		return nil, err
+	}
+	offsets := cast[int32](raw, rows+1)
+	last := int32(0)
+	for _, o := range offsets {
+		if o < last {
+			return nil, corrupt("the offsets in buffer %d fall", k)
+		}
+		last = o
+	}
+	if int(last) > limit {
+		return nil, corrupt("the offsets in buffer %d end at %d of %d", k, last, limit)
+	}
+	return offsets, nil
+}
+
+// A message is the record batch of samples taken apart: every buffer lies in the
+// body, whatever the bytes are.
 type message struct {
 	rows    int
-	lengths []int    // by column: rows
 	nulls   []int    // by column
 	buffers [][]byte // by column: validity, then offsets where it has them, then data
 }
 
-// A table is a position in a flatbuffer; field gives where a field's value
-// lies, 0 when the writer left it out. Anything out of bounds makes ok false.
-type table struct {
-	buf []byte
-	at  int
-	ok  bool
-}
-
-func (t *table) u16(i int) int {
-	if i < 0 || i+2 > len(t.buf) {
-		t.ok = false
-		return 0
-	}
-	return int(binary.LittleEndian.Uint16(t.buf[i:]))
-}
-
-func (t *table) i32(i int) int {
-	if i < 0 || i+4 > len(t.buf) {
-		t.ok = false
-		return 0
-	}
-	return int(int32(binary.LittleEndian.Uint32(t.buf[i:])))
-}
-
-func (t *table) i64(i int) int64 {
-	if i < 0 || i+8 > len(t.buf) {
-		t.ok = false
-		return 0
-	}
-	return int64(binary.LittleEndian.Uint64(t.buf[i:]))
-}
-
-func (t *table) field(k int) int {
-	vtable := t.at - t.i32(t.at)
-	if size := t.u16(vtable); 4+2*k >= size { // as flatbuffers has it, also where size is odd
-		return 0
-	}
-	if o := t.u16(vtable + 4 + 2*k); o != 0 {
-		return t.at + o
-	}
-	return 0
-}
-
-// follow goes from the field that refers to a table or vector to it.
-func (t *table) follow(at int) table {
-	return table{buf: t.buf, at: at + t.i32(at), ok: t.ok && at > 0}
-}
-
-// A part is one message of a stream, not yet taken apart.
-type part struct {
-	kind byte   // kindSchema …; 0 is the end of the stream
-	head table  // the Schema, DictionaryBatch or RecordBatch
-	size int    // bytes of metadata
-	body []byte // its buffers
-}
-
-// next takes one message off the front of b.
-func next(b []byte) (p part, rest []byte, err error) {
-	if len(b) < 8 || binary.LittleEndian.Uint32(b) != 0xFFFFFFFF {
-		return part{}, nil, corrupt("no Arrow message where one should begin: the stream is cut, or not one")
-	}
-	size := int(int32(binary.LittleEndian.Uint32(b[4:])))
-	if size == 0 {
-		return part{}, b[8:], nil
-	}
-	if size < 8 || size > len(b)-8 {
-		return part{}, nil, corrupt("metadata of %d bytes in %d", size, len(b)-8)
-	}
-	msg := table{buf: b[8 : 8+size], ok: true}
-	msg.at = msg.i32(0)
-	kind, head, length := msg.field(1), msg.field(2), msg.field(3)
-	if !msg.ok || kind <= 0 || kind >= size || head <= 0 {
-		return part{}, nil, corrupt("metadata is cut")
-	}
-	body := int64(0) // flatbuffers leave a zero out
-	if length > 0 {
-		body = msg.i64(length)
-	}
-	if b = b[8+size:]; !msg.ok || body < 0 || body > int64(len(b)) {
-		return part{}, nil, corrupt("body of %d bytes in %d", body, len(b))
-	}
-	if k := msg.buf[kind]; k < kindSchema || k > kindBatch {
-		return part{}, nil, corrupt("message of kind %d", k)
-	}
-	return part{kind: msg.buf[kind], head: msg.follow(head), size: size, body: b[:body]}, b[body:], nil
-}
-
-// parse reads one record batch off the front of b and gives the rest. widths
-// says how many buffers each known column has.
+// parse reads one message off the front of b and gives the rest. widths says
+// how many buffers each known column has; a newer writer's further columns are
+// left unread.
 func (m *message) parse(b []byte, widths []int) (rest []byte, err error) {
-	p, rest, err := next(b)
+	f, rest, ok, err := readFrame(b)
 	if err != nil {
 		return nil, err
 	}
-	if p.kind != kindBatch {
+	if !ok || f.kind != kindBatch {
 		return nil, corrupt("the message is not a record batch")
 	}
-	if err := m.columns(&p.head, p.body, widths); err != nil {
+	batch, err := f.batchAt(f.header)
+	if err != nil {
 		return nil, err
 	}
-	for i, n := range m.lengths {
-		if n != m.rows {
-			return nil, corrupt("column %d has another number of rows", i)
+	m.rows, m.nulls, m.buffers = batch.rows, m.nulls[:0], m.buffers[:0]
+	for i, w := range widths {
+		n, nulls, err := batch.node(i)
+		if err != nil {
+			return nil, err
+		}
+		if n != batch.rows {
+			return nil, corrupt("column %d has %d values in %d rows", i, n, batch.rows)
+		}
+		m.nulls = append(m.nulls, nulls)
+		for range w {
+			buffer, err := batch.buffer(len(m.buffers), 0)
+			if err != nil {
+				return nil, err
+			}
+			m.buffers = append(m.buffers, buffer)
 		}
 	}
 	return rest, nil
-}
-
-// columns takes a record batch apart. widths says how many buffers each known
-// column has, those inside a list after it; what a newer writer has behind them
-// is left unread.
-func (m *message) columns(batch *table, body []byte, widths []int) error {
-	length, nodes, buffers := batch.field(0), batch.field(1), batch.field(2)
-	if len(widths) == 0 {
-		return corrupt("a record batch without columns")
-	}
-	if !batch.ok || nodes <= 0 || buffers <= 0 || batch.field(3) != 0 {
-		return corrupt("the record batch has no columns, or is compressed inside")
-	}
-	rows := int64(0)
-	if length > 0 {
-		rows = batch.i64(length)
-	}
-	if rows < 0 || rows > maxRows {
-		return corrupt("%d rows in a record batch", rows)
-	}
-	m.rows, m.lengths, m.nulls, m.buffers = int(rows), m.lengths[:0], m.nulls[:0], m.buffers[:0]
-	node, buffer := batch.follow(nodes), batch.follow(buffers)
-	count := 0
-	for _, w := range widths {
-		count += w
-	}
-	if node.i32(node.at) < len(widths) || buffer.i32(buffer.at) < count || !node.ok || !buffer.ok {
-		return corrupt("the record batch has fewer columns than its layout")
-	}
-	for i := range widths {
-		rows, nulls := node.i64(node.at+4+16*i), node.i64(node.at+4+16*i+8)
-		if rows < 0 || rows > maxValue || nulls < 0 || nulls > rows {
-			return corrupt("column %d has %d rows and %d nulls", i, rows, nulls)
-		}
-		m.lengths, m.nulls = append(m.lengths, int(rows)), append(m.nulls, int(nulls))
-	}
-	for i := range count {
-		at, n := buffer.i64(buffer.at+4+16*i), buffer.i64(buffer.at+4+16*i+8)
-		if at < 0 || n < 0 || at > int64(len(body)) || n > int64(len(body))-at {
-			return corrupt("buffer %d lies outside the body", i)
-		}
-		m.buffers = append(m.buffers, body[at:at+n])
-	}
-	if !node.ok || !buffer.ok {
-		return corrupt("the record batch's metadata is cut")
-	}
-	return nil
 }
 
 // isNull reads the validity bitmap; the caller has checked its length.

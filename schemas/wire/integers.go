@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"encoding/binary"
-	"unsafe"
-)
+import "encoding/binary"
 
 type integer interface {
 	~uint16 | ~uint32 | ~uint64 | ~int64 | ~int16
@@ -112,29 +109,4 @@ func explain(energy []uint64, ts []int64, power []uint32) {
 		drawn += int64(power[i]) * (ts[i] - ts[i-1]) / microjoules
 		energy[i] += uint64(drawn)
 	}
-}
-
-// widenInto sets dst to integers of width bytes; false when one does not fit.
-func widenInto[T int64 | uint64 | uint32 | uint8](dst []T, data []byte, width int, signed bool) bool {
-	var zero T
-	own := int(unsafe.Sizeof(zero))
-	_, isSigned := any(zero).(int64)
-	if width == own && signed == isSigned {
-		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), own*len(dst)), data) // little-endian, as Arrow is
-		return true
-	}
-	fits := true
-	for i := range dst {
-		v := uint64(0)
-		for k := range width {
-			v |= uint64(data[i*width+k]) << (8 * k)
-		}
-		if shift := 64 - 8*width; signed {
-			v = uint64(int64(v<<shift) >> shift)
-		}
-		dst[i] = T(v)
-		negative := int64(dst[i]) < 0 && own == 8 // as bits
-		fits = fits && uint64(dst[i]) == v && (!negative || signed == isSigned)
-	}
-	return fits
 }

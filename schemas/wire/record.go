@@ -29,6 +29,8 @@ const (
 	maxRows  = 1 << 20
 
 	maxSeries = 1 << 16
+	maxFacts  = 1 << 17 // rows of cost: they have some 45 columns
+	maxEvents = 1 << 16 // rows of a low-rate stream: structs with texts
 )
 
 // ErrCorrupt is wrapped by every error of a decoder: the record cannot be read,

@@ -1,196 +1,272 @@
 package wire
 
-import (
-	"bytes"
+import "bytes"
 
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/endian"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
+// Types of Arrow columns, from Arrow's Schema.fbs.
+const (
+	typeNull            = 1
+	typeInt             = 2
+	typeFloat           = 3
+	typeBinary          = 4
+	typeText            = 5
+	typeBool            = 6
+	typeDecimal         = 7
+	typeDate            = 8
+	typeTime            = 9
+	typeTimestamp       = 10
+	typeInterval        = 11
+	typeList            = 12
+	typeStruct          = 13
+	typeFixedSizeBinary = 15
+	typeFixedSizeList   = 16
+	typeMap             = 17
+	typeDuration        = 18
+	typeLargeBinary     = 19
+	typeLargeText       = 20
+	typeLargeList       = 21
 )
 
-// readStream calls fn with each batch of an Arrow IPC stream without
-// dictionaries. It checks every message before Arrow reads it, since Arrow
-// allocates what a length says; what still makes Arrow panic is recovered by the
-// caller.
-func readStream(value []byte, fn func(arrow.Record) error) error {
-	if err := checkStream(value); err != nil {
-		return err
-	}
-	r, err := ipc.NewReader(bytes.NewReader(value))
-	if err != nil {
-		return corrupt("arrow: %v", err)
-	}
-	defer r.Release()
-	rows := int64(0)
-	for r.Next() {
-		batch := r.Record()
-		if rows += batch.NumRows(); rows > maxRows || rows > int64(len(value)) {
-			return corrupt("%d rows in %d bytes", rows, len(value))
-		}
-		if err := fn(batch); err != nil {
-			return err
-		}
-	}
-	if r.Err() != nil {
-		return corrupt("arrow: %v", r.Err())
-	}
-	return nil
-}
-
-// checkStream walks the messages of a stream: a schema, then batches that have
-// the nodes and buffers which the schema wants, all within their bodies and not
-// compressed, then the end mark. Arrow reads a buffer that is missing out of
-// whatever lies behind the others.
-func checkStream(value []byte) error {
-	p, b, err := next(value)
-	if err != nil {
-		return err
-	}
-	schema, err := readSchema(value[:len(value)-len(b)], &p)
-	if err != nil {
-		return err
-	}
-	var widths []int
-	for _, f := range schema.Fields() {
-		if widths, err = appendWidths(widths, f.Type); err != nil {
-			return err
-		}
-	}
-	for m := (message{}); ; {
-		p, rest, err := next(b)
-		switch {
-		case err != nil:
-			return err
-		case p.kind == 0 && len(rest) == 0:
-			return nil
-		case p.kind != kindBatch:
-			return corrupt("a message of kind %d, %d bytes before the end", p.kind, len(rest))
-		}
-		if err := m.columns(&p.head, p.body, widths); err != nil {
-			return err
-		}
-		b = rest
-	}
-}
-
-// readSchema reads a schema message. Arrow may panic: the caller recovers.
-func readSchema(raw []byte, p *part) (*arrow.Schema, error) {
-	if p.kind != kindSchema {
-		return nil, corrupt("the stream does not begin with a schema")
-	}
-	if err := checkSchema(&p.head, p.size); err != nil {
-		return nil, err
-	}
-	r, err := ipc.NewReader(bytes.NewReader(append(bytes.Clone(raw), endOfStream...)))
-	if err != nil {
-		return nil, corrupt("arrow: %v", err)
-	}
-	defer r.Release()
-	if r.Schema().Endianness() != endian.LittleEndian {
-		return nil, corrupt("the stream is big-endian")
-	}
-	return r.Schema(), nil
-}
-
-// plain says whether the type of a field needs no more to read than its kind and
-// children: unions and what came after large lists have vectors of their own.
-func plain(f *table) bool {
-	const kindOfType, union, largeList = 2, 14, 21
-	at := f.field(kindOfType)
-	if !f.ok || at <= 0 || at >= len(f.buf) {
-		return false
-	}
-	return f.buf[at] != union && f.buf[at] <= largeList
-}
-
-// appendWidths appends how many buffers a column of type t has, then those of
-// what it holds.
-func appendWidths(widths []int, t arrow.DataType) ([]int, error) {
-	switch t := t.(type) {
-	case *arrow.NullType:
-		return append(widths, 0), nil
-	case *arrow.StringType, *arrow.BinaryType, *arrow.LargeStringType, *arrow.LargeBinaryType:
-		return append(widths, 3), nil
-	case *arrow.ListType:
-		return appendWidths(append(widths, 2), t.Elem())
-	case *arrow.LargeListType:
-		return appendWidths(append(widths, 2), t.Elem())
-	case *arrow.MapType:
-		return appendWidths(append(widths, 2), t.Elem())
-	case *arrow.StructType:
-		widths = append(widths, 1)
-		for _, f := range t.Fields() {
-			var err error
-			if widths, err = appendWidths(widths, f.Type); err != nil {
-				return nil, err
-			}
-		}
-		return widths, nil
-	case arrow.FixedWidthDataType:
-		if t.ID() != arrow.FIXED_SIZE_LIST {
-			return append(widths, 2), nil
-		}
-	}
-	return nil, corrupt("a column of type %s", t)
-}
-
-// Message header kinds of Arrow's Message.fbs.
+// Limits on a schema. References of a flatbuffer may be shared, so its size does
+// not bound what it describes.
 const (
-	kindSchema = iota + 1
-	kindDictionary
-	kindBatch
-)
-
-// Limits of a schema: Arrow allocates for each field that a vector claims, and
-// fields may refer to the same children again and again.
-const (
-	maxSchema = 64 << 10 // bytes
-	maxFields = 1 << 10
+	maxFields = 4096
 	maxDepth  = 8
 )
 
-// checkSchema checks that a schema's fields are few and lie within it.
-func checkSchema(schema *table, size int) error {
-	if size > maxSchema {
-		return corrupt("a schema of %d bytes, more than %d", size, maxSchema)
+// A field is a column of a schema and where its parts lie in a record batch.
+type field struct {
+	name     string
+	kind     byte
+	width    int // of integers, bytes
+	signed   bool
+	encoded  bool  // by a dictionary: kind is of its values, width and signed of its indices
+	id       int64 // of the dictionary
+	children []field
+	node     int // its first node and buffer; its children's follow
+	buffer   int
+}
+
+// An ipcStream is an Arrow IPC stream of one record batch, taken apart in place.
+type ipcStream struct {
+	schema       []byte // the message that fields are of
+	fields       []field
+	dictionaries []dictionary
+	batch        recordBatch
+	texts        string // a copy of the dictionaries' messages
+}
+
+type dictionary struct {
+	id     int64
+	values recordBatch
+	texts  string // a copy of the body
+}
+
+// read takes b apart. It allocates what a new schema needs, and once for the texts
+// of all dictionaries; a stream with the schema of the one before reuses that.
+func (s *ipcStream) read(b []byte) error {
+	m, rest, ok, err := readFrame(b)
+	if err != nil {
+		return err
 	}
-	left := maxFields
-	const fields, metadata = 1, 2
-	if !checkFields(schema, fields, metadata, 0, &left) || !schema.ok {
-		return corrupt("a schema is cut, or has more than %d fields or %d levels", maxFields, maxDepth)
+	if !ok || m.kind != kindSchema {
+		return corrupt("the stream does not begin with a schema")
+	}
+	if raw := b[:len(b)-len(rest)]; !bytes.Equal(raw, s.schema) {
+		s.schema = nil
+		if s.fields, err = readSchema(&m); err != nil {
+			return err
+		}
+		s.schema = bytes.Clone(raw)
+	}
+	s.dictionaries = s.dictionaries[:0]
+	start := rest
+	for {
+		before := rest
+		if m, rest, ok, err = readFrame(rest); err != nil {
+			return err
+		}
+		if !ok {
+			return corrupt("the stream ends before its record batch")
+		}
+		if m.kind == kindBatch {
+			s.texts = string(start[:len(start)-len(before)])
+			break
+		}
+		if err := s.dictionary(&m); err != nil {
+			return err
+		}
+	}
+	if s.batch, err = m.batchAt(m.header); err != nil {
+		return err
+	}
+	return s.finish(start, rest)
+}
+
+// finish checks the end of the stream and gives each dictionary its texts.
+func (s *ipcStream) finish(start, rest []byte) error {
+	if _, rest, ok, err := readFrame(rest); err != nil || ok || len(rest) > 0 {
+		return corrupt("the stream does not end after its record batch: %v", err)
+	}
+	for i := range s.dictionaries {
+		d := &s.dictionaries[i]
+		// Offset of the body in the stream, by capacities: both are tails of it.
+		at := cap(start) - cap(d.values.body)
+		d.texts = s.texts[at : at+len(d.values.body)]
 	}
 	return nil
 }
 
-// checkFields walks the fields in vector number children of t.
-func checkFields(t *table, children, metadata, depth int, left *int) bool {
-	for _, k := range []int{children, metadata} {
-		at := t.field(k)
-		if at == 0 {
-			continue
-		}
-		v := t.follow(at)
-		n := v.count(4)
-		if *left -= n; !v.ok || *left < 0 || depth > maxDepth {
-			return false
-		}
-		for i := 0; k == children && i < n; i++ {
-			f := v.follow(v.at + 4 + 4*i)
-			const children, metadata = 5, 6
-			if !plain(&f) || !checkFields(&f, children, metadata, depth+1, left) {
-				return false
-			}
-		}
+// dictionary keeps a dictionary for the columns that use it.
+func (s *ipcStream) dictionary(m *frame) error {
+	if m.kind != kindDictionary {
+		return corrupt("a message of kind %d in the stream", m.kind)
 	}
-	return t.ok
+	f := &m.flat
+	d := dictionary{}
+	if at := f.field(m.header, 0); at > 0 {
+		d.id = f.i64(at)
+	}
+	data := f.follow(m.header, 1)
+	if at := f.field(m.header, 2); at > 0 && f.u8(at) != 0 {
+		return corrupt("dictionary %d comes in parts", d.id)
+	}
+	if f.bad || data == 0 {
+		return corrupt("the metadata of a dictionary is cut")
+	}
+	var err error
+	if d.values, err = m.batchAt(data); err != nil {
+		return err
+	}
+	s.dictionaries = append(s.dictionaries, d)
+	return nil
 }
 
-// count is the length of a vector of structs of size bytes, 0 when it is cut.
-func (t *table) count(size int) int {
-	n := t.i32(t.at)
-	if n < 0 || n > (len(t.buf)-t.at-4)/size {
-		t.ok = false
-		return 0
+// find gives the dictionary with the id.
+func (s *ipcStream) find(id int64) *dictionary {
+	for i := range s.dictionaries {
+		if s.dictionaries[i].id == id {
+			return &s.dictionaries[i]
+		}
 	}
-	return n
+	return nil
+}
+
+// fieldNamed is the field with the name, nil when there is none.
+func fieldNamed(fields []field, name string) *field {
+	for i := range fields {
+		if fields[i].name == name {
+			return &fields[i]
+		}
+	}
+	return nil
+}
+
+// A schemaReader counts as it walks: nodes, buffers, and fields against maxFields.
+type schemaReader struct {
+	flat                  *flat
+	fields, node, buffers int
+}
+
+func readSchema(m *frame) ([]field, error) {
+	r := &schemaReader{flat: &m.flat}
+	if at := m.flat.field(m.header, 0); at > 0 && m.flat.u16(at) != 0 {
+		return nil, corrupt("the schema is big-endian")
+	}
+	return r.list(m.header, 1, maxDepth)
+}
+
+// list reads the vector of fields in field k of the table t.
+func (r *schemaReader) list(t, k, depth int) ([]field, error) {
+	n, first := r.flat.vector(t, k, 4)
+	if r.fields += n; depth == 0 || r.fields > maxFields {
+		return nil, corrupt("the schema has more than %d columns or %d levels", maxFields, maxDepth)
+	}
+	var out []field
+	for i := range n {
+		at := first + 4*i
+		o := r.flat.i32(at)
+		if o <= 0 || r.flat.bad {
+			return nil, corrupt("the schema is cut")
+		}
+		f, err := r.field(at+o, depth)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	if r.flat.bad {
+		return nil, corrupt("the schema is cut")
+	}
+	return out, nil
+}
+
+func (r *schemaReader) field(t, depth int) (f field, err error) {
+	fl := r.flat
+	f.name, f.node, f.buffer = string(fl.text(t, 0)), r.node, r.buffers
+	if at := fl.field(t, 2); at > 0 {
+		f.kind = fl.u8(at)
+	}
+	r.node++
+	if encoding := fl.follow(t, 4); encoding > 0 {
+		f.encoded, f.width, f.signed = true, 4, true // Arrow's default index
+		if at := fl.field(encoding, 0); at > 0 {
+			f.id = fl.i64(at)
+		}
+		if index := fl.follow(encoding, 1); index > 0 {
+			f.width, f.signed = r.integer(index)
+		}
+		r.buffers += 2
+		return f, nil
+	}
+	if f.kind == typeInt {
+		f.width, f.signed = r.integer(fl.follow(t, 3))
+	}
+	n, ok := buffersOf(f.kind)
+	if !ok {
+		return f, corrupt("column %q is of Arrow type %d, which is not read", f.name, f.kind)
+	}
+	r.buffers += n
+	f.children, err = r.list(t, 5, depth-1)
+	return f, err
+}
+
+// integer reads an Int type: width in bytes, 0 for one that does not exist.
+func (r *schemaReader) integer(t int) (width int, signed bool) {
+	if t == 0 {
+		return 0, false
+	}
+	if at := r.flat.field(t, 0); at > 0 {
+		switch r.flat.i32(at) {
+		case 8:
+			width = 1
+		case 16:
+			width = 2
+		case 32:
+			width = 4
+		case 64:
+			width = 8
+		}
+	}
+	if at := r.flat.field(t, 1); at > 0 {
+		signed = r.flat.u8(at) != 0
+	}
+	return width, signed
+}
+
+// buffersOf is how many buffers a column of the type has beside its children's.
+// Columns that nobody asked for are skipped by these counts.
+func buffersOf(kind byte) (n int, ok bool) {
+	switch kind {
+	case typeNull:
+		return 0, true
+	case typeStruct, typeFixedSizeList:
+		return 1, true
+	case typeInt, typeFloat, typeBool, typeDecimal, typeDate, typeTime, typeTimestamp, typeInterval,
+		typeDuration, typeFixedSizeBinary, typeList, typeMap, typeLargeList:
+		return 2, true
+	case typeBinary, typeText, typeLargeBinary, typeLargeText:
+		return 3, true
+	default:
+		return 0, false
+	}
 }
