@@ -186,7 +186,8 @@ func (s *scanner) text() ([]byte, *Error) {
 
 // escapedText goes on with a text whose first escape is at i.
 func (s *scanner) escapedText(start, i int) ([]byte, *Error) {
-	out := append(s.scratch[:0], s.line[start:i]...)
+	out := s.scratch[:0]
+	out = append(out, s.line[start:i]...)
 	for i < len(s.line) {
 		switch c := s.line[i]; {
 		case c == '"':
