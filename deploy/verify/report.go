@@ -63,6 +63,7 @@ func (r *Report) String() string {
 			fmt.Fprintf(&b, "first broken: %s\n", c.First)
 		}
 	}
+	fmt.Fprintf(&b, "verify: %d violations\n", r.Violations)
 	return b.String()
 }
 
