@@ -36,7 +36,7 @@ bench: ## throughput, bytes per row, and what they are measured beside
 fuzz: ## each fuzz target for FUZZTIME
 	@for pkg in $$(go list $(PACKAGES)); do \
 	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s $$pkg || exit 1; \
 	  done; done
 
 generate: ## docs and golden files that follow from the declarations
