@@ -13,6 +13,8 @@ const (
 	StreamTags        = "tags"
 	StreamTicks       = "ticks"
 	StreamCost        = "cost"
+	StreamActivity    = "activity"
+	StreamFindings    = "findings"
 	StreamDeadLetters = "dead_letters"
 )
 
@@ -43,6 +45,8 @@ func Streams() []Stream {
 		{StreamTags, "Attribution rules.", "match", false, 0, Tag{}},
 		{StreamTicks, "The clock: the broker's append time, or a replay's horizon.", "none", false, day, Tick{}},
 		{StreamCost, "Cost facts, cell by cell, newest last.", "node", true, 7 * day, Costs{}},
+		{StreamActivity, "What the GPUs of each allocation did, stretch by stretch, as soon as samples say so.", "allocation", true, 7 * day, Activity{}},
+		{StreamFindings, "What is worth a person's attention, with money: every revision.", "allocation", true, 400 * day, Finding{}},
 		{StreamDeadLetters, "What was refused or is reported, with place and reason.", "stream", false, 45 * day, DeadLetter{}},
 	}
 }
