@@ -8,14 +8,22 @@ const StateReleased uint32 = 0
 // speaks for has no row, and neither has the time after a GPU's newest sample:
 // nothing is said that was not measured. A row replaces what earlier records
 // said of its stretch; rows of one GPU in one record are in order and disjoint.
+//
+// A row without allocation is a watermark: all that the samples partition Engine
+// had to say of the time before From has been said, except for what comes late.
+// Each engine writes one about every second of its time to every partition. Who
+// folds an allocation over several nodes waits for the engines of its silent
+// GPUs until then: after an outage one engine may be hours ahead of another.
 type Activity struct {
 	Allocation string `col:"allocation" doc:"allocation that holds it"`
 	Node       string `col:"node" doc:"node the GPU is in"`
 	GPU        string `col:"gpu" doc:"GPU id"`
 	Slice      string `col:"slice" doc:"MIG instance, empty for the whole device"`
+	Engine     uint32 `col:"engine" doc:"samples partition that says so"`
 	State      uint32 `col:"state" doc:"1 active, 2 idle_held, 3 idle; 0 = released: not held from the start of the stretch on"`
 	From       int64  `col:"from" unit:"ms" doc:"start of the stretch"`
 	To         int64  `col:"to" unit:"ms" doc:"end of the stretch; equal to from when released"`
+	Width      uint32 `col:"width" doc:"GPUs and slices that the allocation holds at the start of the stretch, on all nodes"`
 	Held       int64  `col:"held" unit:"ms" doc:"first instant of the allocation's hold on any GPU"`
 	User       string `col:"user" doc:"user of the allocation"`
 	Name       string `col:"name" doc:"name of the allocation"`
@@ -24,7 +32,7 @@ type Activity struct {
 	Currency   string `col:"currency" doc:"currency of the price at the start of the stretch, empty when unpriced"`
 	Cost       int64  `col:"cost" unit:"nano" doc:"list cost of the stretch by rule 8; 0 when unpriced"`
 	PerHour    int64  `col:"cost_per_hour" unit:"nano" doc:"list cost of an hour of this hold at the start of the stretch; 0 when unpriced"`
-	MemoryUsed uint64 `col:"memory_used_bytes" unit:"By" doc:"greatest memory in use that a sample of the stretch reported"`
+	MemoryUsed uint64 `col:"memory_used_bytes" unit:"By" doc:"greatest memory in use that samples of this state reported, absent when none did"`
 }
 
 // Kinds of findings.
