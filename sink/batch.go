@@ -38,6 +38,7 @@ func newBatch(generation uint32) *batch {
 	b.readCells()
 	b.readSamples()
 	b.letters = readEvents[schemas.DeadLetter](b, schemas.StreamDeadLetters)
+	readEvents[schemas.Finding](b, schemas.StreamFindings)
 	readEvents[schemas.Process](b, schemas.StreamProcesses)
 	readEvents[schemas.Allocation](b, schemas.StreamAllocations)
 	readEvents[schemas.Resource](b, schemas.StreamResources)

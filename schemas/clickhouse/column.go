@@ -78,6 +78,7 @@ func columnType(f reflect.StructField, name string) string {
 func isInstant(name string) bool {
 	return slices.Contains([]string{
 		"ts", "window", "window_start", "window_end", "from", "to", "effective_from", "effective_to", "known_at", "submitted_at",
+		"opened_at", "threshold_at", "updated_at", "resolved_at",
 	}, name)
 }
 

@@ -55,6 +55,7 @@ func Tables() []Table {
 		eventLog(schemas.StreamResources, "resource", "from"),
 		eventLog(schemas.StreamPrices, "provider", "region", "sku", "pricing_category", "effective_from"),
 		eventLog(schemas.StreamTags, "effective_from"),
+		eventLog(schemas.StreamFindings, "finding", "revision"),
 		eventLog(schemas.StreamDeadLetters, "stream", "reason", "place"),
 		generations(), migrationsTable(),
 	}

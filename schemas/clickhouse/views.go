@@ -20,6 +20,7 @@ func Views() []View {
 		costView(), costHistoryView(), allocationsView(),
 		logView(schemas.StreamSamples), logView(schemas.StreamProcesses), logView(schemas.StreamResources),
 		logView(schemas.StreamPrices), logView(schemas.StreamTags), logView(schemas.StreamDeadLetters),
+		findingsHistoryView(), findingsView(),
 	}
 }
 
@@ -79,6 +80,10 @@ func readings() map[string]reading {
 		"effective_to":          {"effective_to", instant, zero},
 		"known_at":              {"known_at", instant, zero},
 		"submitted_at":          {"submitted_at", instant, zero},
+		"threshold_at":          {"threshold_at", instant, zero},
+		"resolved_at":           {"resolved_at", instant, zero},
+		"burnt_cost":            {"burnt_cost", "Nullable(" + typeMoney + ")", "if(currency = '', NULL, %s)"},
+		"cost_per_hour":         {"cost_per_hour", "Nullable(" + typeMoney + ")", "if(currency = '', NULL, %s)"},
 	}
 }
 
@@ -102,6 +107,7 @@ func (r reading) doc(doc string) string {
 	doc, _, _ = strings.Cut(doc, ", 0 =")
 	doc, _, _ = strings.Cut(doc, ", 4294967295 =")
 	doc = strings.Replace(doc, " in nano-units of the currency [nano]", " [currency]", 1)
+	doc = strings.Replace(doc, " [nano]", " [currency]", 1)
 	switch {
 	case strings.Contains(r.expression, "/ 1000000"):
 		return strings.Replace(doc, "[ppm]", "[fraction 0 to 1]", 1)

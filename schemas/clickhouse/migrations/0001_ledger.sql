@@ -236,6 +236,35 @@ ENGINE = ReplacingMergeTree
 ORDER BY (`effective_from`, `digest`)
 COMMENT 'Attribution rules. Query the view tags.';
 
+CREATE TABLE IF NOT EXISTS gpumeter.findings_log
+(
+    `finding` String COMMENT 'id: kind/allocation/opened_at, the same in all revisions',
+    `revision` Int64 COMMENT '1, 2, 3, ...',
+    `kind` String COMMENT 'idle',
+    `status` String COMMENT 'open or resolved',
+    `severity` String COMMENT 'notice or alert; never falls',
+    `opened_at` DateTime64(3, 'UTC') COMMENT 'event time at which it was a notice [ms]',
+    `threshold_at` DateTime64(3, 'UTC') COMMENT 'event time at which it became an alert, 0 = not yet [ms]',
+    `updated_at` DateTime64(3, 'UTC') COMMENT 'event time up to which this revision counts [ms]',
+    `resolved_at` DateTime64(3, 'UTC') COMMENT 'event time at which it was over, 0 = open [ms]',
+    `allocation` String COMMENT 'allocation it is about',
+    `node` String COMMENT 'node of its GPUs, the first of several in byte order',
+    `gpus` Array(String) COMMENT 'its GPUs as gpu or gpu/slice, sorted by node, gpu, slice',
+    `user` String COMMENT 'user of the allocation',
+    `name` String COMMENT 'name of the allocation',
+    `team` String COMMENT 'attributed team',
+    `burnt_cost` Decimal(18, 9) COMMENT 'list cost of its idle time since the idleness began [nano]',
+    `cost_per_hour` Decimal(18, 9) COMMENT 'list cost of an hour of all its GPUs [nano]',
+    `currency` String COMMENT 'currency of the costs, empty when unpriced',
+    `evidence` Map(String, String) COMMENT 'measurements behind it, sorted by key',
+    `advice` String COMMENT 'what to do',
+    `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record',
+    `digest` UInt64 MATERIALIZED cityHash64(`finding`, `revision`, `kind`, `status`, `severity`, `opened_at`, `threshold_at`, `updated_at`, `resolved_at`, `allocation`, `node`, `gpus`, `user`, `name`, `team`, `burnt_cost`, `cost_per_hour`, `currency`, `evidence`, `advice`) COMMENT 'tells different records of one key apart'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (`finding`, `revision`, `digest`)
+COMMENT 'What is worth a person\'s attention, with money: every revision. Query the view findings.';
+
 CREATE TABLE IF NOT EXISTS gpumeter.dead_letters_log
 (
     `stream` String COMMENT 'stream it came in on',
@@ -847,3 +876,84 @@ SELECT
     `appended_at` AS `appended_at`
 FROM gpumeter.dead_letters_log FINAL
 COMMENT 'What was refused or is reported, with place and reason.';
+
+CREATE VIEW IF NOT EXISTS gpumeter.findings_history
+(
+    `finding` String COMMENT 'id: kind/allocation/opened_at, the same in all revisions',
+    `revision` Int64 COMMENT '1, 2, 3, ...',
+    `kind` String COMMENT 'idle',
+    `status` String COMMENT 'open or resolved',
+    `severity` String COMMENT 'notice or alert; never falls',
+    `opened_at` DateTime64(3, 'UTC') COMMENT 'event time at which it was a notice [ms]',
+    `threshold_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'event time at which it became an alert',
+    `updated_at` DateTime64(3, 'UTC') COMMENT 'event time up to which this revision counts [ms]',
+    `resolved_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'event time at which it was over',
+    `allocation` String COMMENT 'allocation it is about',
+    `node` String COMMENT 'node of its GPUs, the first of several in byte order',
+    `gpus` Array(String) COMMENT 'its GPUs as gpu or gpu/slice, sorted by node, gpu, slice',
+    `user` String COMMENT 'user of the allocation',
+    `name` String COMMENT 'name of the allocation',
+    `team` String COMMENT 'attributed team',
+    `burnt_cost` Nullable(Decimal(18, 9)) COMMENT 'list cost of its idle time since the idleness began [currency]',
+    `cost_per_hour` Nullable(Decimal(18, 9)) COMMENT 'list cost of an hour of all its GPUs [currency]',
+    `currency` String COMMENT 'currency of the costs, empty when unpriced',
+    `evidence` Map(String, String) COMMENT 'measurements behind it, sorted by key',
+    `advice` String COMMENT 'what to do',
+    `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record'
+)
+AS
+SELECT
+    `finding` AS `finding`,
+    `revision` AS `revision`,
+    `kind` AS `kind`,
+    `status` AS `status`,
+    `severity` AS `severity`,
+    `opened_at` AS `opened_at`,
+    if(toUnixTimestamp64Milli(`threshold_at`) = 0, NULL, `threshold_at`) AS `threshold_at`,
+    `updated_at` AS `updated_at`,
+    if(toUnixTimestamp64Milli(`resolved_at`) = 0, NULL, `resolved_at`) AS `resolved_at`,
+    `allocation` AS `allocation`,
+    `node` AS `node`,
+    `gpus` AS `gpus`,
+    `user` AS `user`,
+    `name` AS `name`,
+    `team` AS `team`,
+    if(currency = '', NULL, `burnt_cost`) AS `burnt_cost`,
+    if(currency = '', NULL, `cost_per_hour`) AS `cost_per_hour`,
+    `currency` AS `currency`,
+    `evidence` AS `evidence`,
+    `advice` AS `advice`,
+    `appended_at` AS `appended_at`
+FROM gpumeter.findings_log FINAL
+COMMENT 'Every revision of what was worth a person\'s attention, with money.';
+
+CREATE VIEW IF NOT EXISTS gpumeter.findings
+(
+    `finding` String COMMENT 'id: kind/allocation/opened_at, the same in all revisions',
+    `revision` Int64 COMMENT '1, 2, 3, ...',
+    `kind` String COMMENT 'idle',
+    `status` String COMMENT 'open or resolved',
+    `severity` String COMMENT 'notice or alert; never falls',
+    `opened_at` DateTime64(3, 'UTC') COMMENT 'event time at which it was a notice [ms]',
+    `threshold_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'event time at which it became an alert',
+    `updated_at` DateTime64(3, 'UTC') COMMENT 'event time up to which this revision counts [ms]',
+    `resolved_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'event time at which it was over',
+    `allocation` String COMMENT 'allocation it is about',
+    `node` String COMMENT 'node of its GPUs, the first of several in byte order',
+    `gpus` Array(String) COMMENT 'its GPUs as gpu or gpu/slice, sorted by node, gpu, slice',
+    `user` String COMMENT 'user of the allocation',
+    `name` String COMMENT 'name of the allocation',
+    `team` String COMMENT 'attributed team',
+    `burnt_cost` Nullable(Decimal(18, 9)) COMMENT 'list cost of its idle time since the idleness began [currency]',
+    `cost_per_hour` Nullable(Decimal(18, 9)) COMMENT 'list cost of an hour of all its GPUs [currency]',
+    `currency` String COMMENT 'currency of the costs, empty when unpriced',
+    `evidence` Map(String, String) COMMENT 'measurements behind it, sorted by key',
+    `advice` String COMMENT 'what to do',
+    `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record'
+)
+AS
+SELECT *
+FROM gpumeter.findings_history
+ORDER BY finding, revision DESC
+LIMIT 1 BY finding
+COMMENT 'What is or was worth a person\'s attention, as now known.';
