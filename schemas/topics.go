@@ -15,6 +15,7 @@ const (
 	StreamCost        = "cost"
 	StreamActivity    = "activity"
 	StreamFindings    = "findings"
+	StreamNotices     = "notices"
 	StreamDeadLetters = "dead_letters"
 )
 
@@ -47,6 +48,7 @@ func Streams() []Stream {
 		{StreamCost, "Cost facts, cell by cell, newest last.", "node", true, 7 * day, Costs{}},
 		{StreamActivity, "What the GPUs of each allocation did, stretch by stretch, as soon as samples say so.", "allocation", true, 7 * day, Activity{}},
 		{StreamFindings, "What is worth a person's attention, with money: every revision.", "allocation", true, 400 * day, Finding{}},
+		{StreamNotices, "What was said about findings, and where, step by step.", "none", true, 400 * day, Notice{}},
 		{StreamDeadLetters, "What was refused or is reported, with place and reason.", "stream", false, 45 * day, DeadLetter{}},
 	}
 }

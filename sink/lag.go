@@ -47,11 +47,14 @@ func Lag(ctx context.Context, admin *kadm.Client, group string) (int64, error) {
 	return lag, nil
 }
 
-// storedTopics lists the topics that have a table: all but the ticks.
+// storedTopics lists the topics that have a table: all but the clock, what
+// detectors read, and what was said about findings.
 func storedTopics() []string {
 	var out []string
 	for _, s := range schemas.Streams() {
-		if s.Name != schemas.StreamTicks {
+		switch s.Name {
+		case schemas.StreamTicks, schemas.StreamActivity, schemas.StreamNotices:
+		default:
 			out = append(out, s.Topic())
 		}
 	}

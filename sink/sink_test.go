@@ -41,7 +41,7 @@ func TestConfigIsRefusedWithItsReason(t *testing.T) {
 	}
 }
 
-func TestEveryStreamButTheClockIsStored(t *testing.T) {
+func TestEveryStreamWithATableIsStored(t *testing.T) {
 	b := newBatch(0)
 	defer b.close()
 	for _, topic := range storedTopics() {
