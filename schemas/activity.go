@@ -5,12 +5,14 @@ const StateReleased uint32 = 0
 
 // An Activity is a stretch of time in which one GPU or slice, held by one
 // allocation, was in one measured state (rules 2 and 4). Time that no sample
-// speaks for has no row, and neither has the time after a GPU's newest sample:
-// nothing is said that was not measured. A row replaces what earlier records
-// said of its stretch; rows of one GPU in one record are in order and disjoint.
+// speaks for has no row but where it takes something back, and neither has the
+// time after a GPU's newest sample: nothing is said that was not measured. A row
+// replaces what earlier records said of its stretch; rows of one GPU in one record
+// are in order and disjoint.
 //
 // A row without allocation is a watermark: all that the samples partition Engine
-// had to say of the time before From has been said, except for what comes late.
+// had to say of the time before From has been said, except for what comes late
+// and the last ten seconds of what is active.
 // Each engine writes one about every second of its time to every partition. Who
 // folds an allocation over several nodes waits for the engines of its silent
 // GPUs until then: after an outage one engine may be hours ahead of another.
@@ -20,7 +22,7 @@ type Activity struct {
 	GPU        string `col:"gpu" doc:"GPU id"`
 	Slice      string `col:"slice" doc:"MIG instance, empty for the whole device"`
 	Engine     uint32 `col:"engine" doc:"samples partition that says so"`
-	State      uint32 `col:"state" doc:"1 active, 2 idle_held, 3 idle; 0 = released: not held from the start of the stretch on"`
+	State      uint32 `col:"state" doc:"1 active, 2 idle_held, 3 idle, 6 unknown after all; 0 = released: not held from the start of the stretch on"`
 	From       int64  `col:"from" unit:"ms" doc:"start of the stretch"`
 	To         int64  `col:"to" unit:"ms" doc:"end of the stretch; equal to from when released"`
 	Width      uint32 `col:"width" doc:"GPUs and slices that the allocation holds at the start of the stretch, on all nodes"`

@@ -14,7 +14,7 @@ const warm = 180
 // A sink encodes what the engine publishes, as the processor does.
 type sink struct {
 	enc   wire.CostEncoder
-	facts int
+	facts, activity int
 	err   error
 }
 
@@ -25,6 +25,8 @@ func (s *sink) Costs(c *schemas.Costs) {
 	}
 	s.facts += c.Len()
 }
+
+func (s *sink) Activity(rows []schemas.Activity) { s.activity += len(rows) }
 
 func (s *sink) Report(schemas.DeadLetter) {}
 

@@ -207,6 +207,8 @@ type cellKey struct {
 func (c cells) Report(schemas.DeadLetter) {}
 
 // Costs replaces the cells of a batch.
+func (c cells) Activity([]schemas.Activity) {}
+
 func (c cells) Costs(b *schemas.Costs) {
 	fresh := map[cellKey]bool{}
 	for i := range b.Len() {

@@ -21,6 +21,7 @@ func (e *Engine) Advance(horizon int64, final bool, out Output) {
 		e.closeWindows(final, out)
 		e.report(final, out)
 	}
+	e.announceAll(out)
 	if out != nil {
 		e.batch.flush(out)
 	}
@@ -110,6 +111,9 @@ func (e *Engine) closeWindows(final bool, out Output) {
 		e.each(g, max(from, g.lost), upTo, true, out)
 		e.each(g, max(upTo, e.untouched(g)), early, false, out)
 		g.low, g.seen = never, e.horizon
+		if g.expires <= e.horizon {
+			e.stirAround(g, g.expires)
+		}
 		if uint64(i)%agingRounds == uint64(upTo/w)%agingRounds && upTo > from {
 			e.age(g)
 		}

@@ -20,6 +20,7 @@ type allocation struct {
 	from, to                  int64 // the hold; to is never while open
 	user, title, space, image text
 	labels                    []labelling
+	widths                    []width
 	version                   uint32 // counts changes of what attribution may read
 	hash                      uint64 // of all that a row repeats of it
 	holds                     []placed
@@ -37,6 +38,23 @@ type labelling struct {
 	from   int64
 	labels []schemas.Label
 	json   text
+}
+
+// A width is how many GPUs and slices an allocation holds from an instant on.
+type width struct {
+	from int64
+	n    uint32
+}
+
+// width is how many GPUs and slices al holds at t, on all nodes.
+func (al *allocation) width(t int64) (n uint32) {
+	for _, w := range al.widths {
+		if w.from > t {
+			break
+		}
+		n = w.n
+	}
+	return n
 }
 
 // A placed hold is a hold on a GPU of an owned node.
@@ -158,13 +176,14 @@ func (e *Engine) relabel(al *allocation, events []told) int64 {
 // placeAll expands the hold of al over the GPUs of owned nodes: what the latest
 // event that names gpus says, from step to step.
 func (e *Engine) placeAll(al *allocation, events []told) []placed {
-	e.placed = e.placed[:0]
+	e.placed, al.widths = e.placed[:0], al.widths[:0]
 	for i := range events {
 		ev := &events[i]
 		if !ev.HasGPUs || ev.Event == schemas.EventEnd {
 			continue
 		}
 		from, to := max(ev.TS, al.from), al.to
+		al.widths = append(al.widths, width{from, distinctRefs(ev.GPUs)})
 		for k := i + 1; k < len(events); k++ {
 			if next := &events[k]; next.HasGPUs && next.Event != schemas.EventEnd {
 				to = min(to, next.TS)
@@ -203,6 +222,16 @@ func (e *Engine) placeRefs(refs []schemas.GPURef, from, to int64) {
 		}
 		e.placed = append(e.placed, p)
 	}
+}
+
+// distinctRefs counts the slices that sorted refs name.
+func distinctRefs(refs []schemas.GPURef) (n uint32) {
+	for i := range refs {
+		if i == 0 || refs[i].Node != refs[i-1].Node || refs[i].GPU != refs[i-1].GPU || refs[i].Slice != refs[i-1].Slice {
+			n++
+		}
+	}
+	return n
 }
 
 // labelsJSON is a JSON object of sorted labels, empty for none. It escapes what

@@ -18,6 +18,7 @@ type Config struct {
 	Epsilon     uint32 // ppm; activity above it is active
 	IdleMemory  uint64 // bytes; memory in use from here on makes idle time idle_held
 
+	Partition    uint32                       // of samples: what this engine calls itself in activity
 	Owns         func(node string) bool       // nodes whose cells this engine computes; nil = all
 	Reports      func(allocation string) bool // allocations without start that this engine reports; nil = all
 	ReportPrices bool                         // whether this engine reports conflicting prices
@@ -25,7 +26,8 @@ type Config struct {
 
 // Output takes what Advance publishes. Arguments are valid during the call.
 type Output interface {
-	Costs(*schemas.Costs) // whole cells, some thousand rows at most beside one large cell
+	Costs(*schemas.Costs)        // whole cells, some thousand rows at most beside one large cell
+	Activity([]schemas.Activity) // stretches in order GPU by GPU, and watermarks
 	Report(schemas.DeadLetter)
 }
 

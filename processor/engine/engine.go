@@ -34,6 +34,8 @@ type Engine struct {
 	resourced []*resource
 	newRules  []*rule
 	marked    []*gpu
+	stirred   []*gpu // have activity to be said
+	watermark int64
 
 	// What there may be to report.
 	homeless []*gpu        // have no resource so far
@@ -43,6 +45,7 @@ type Engine struct {
 	tally      tallyman
 	cell       cell
 	batch      batch
+	activities []schemas.Activity
 	jumble     jumble
 	freeBlocks []*sampleBlock
 	fetched    int64 // keeps loads alive whose only purpose is the cache
@@ -64,7 +67,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	return &Engine{
-		cfg: cfg, texts: newTexts(), horizon: forever, final: forever, due: forever, lost: forever,
+		cfg: cfg, texts: newTexts(), horizon: forever, final: forever, due: forever, lost: forever, watermark: forever,
 		nodes: map[string]*node{}, resources: map[string]*resource{}, allocs: map[string]*allocation{},
 		prices: prices{lists: map[priceKey]*priceList{}}, have: map[schemas.Tag]bool{},
 	}, nil
@@ -89,8 +92,10 @@ func (e *Engine) AddSamples(b *schemas.Samples) {
 			e.arrived = append(e.arrived, s)
 			e.name(s, b.TS[i])
 		}
-		if h.series.arrive(b.TS[i:j], h.of.Interval, e.final) {
-			e.urgent = true
+		late := h.series.arrive(b.TS[i:j], h.of.Interval, e.final)
+		e.urgent = e.urgent || late
+		if late || b.TS[j-1] >= h.series.wake || !e.busy(b, i, j) {
+			e.stir(h.series, never)
 		}
 		e.append(h, b, i, j)
 		i = j

@@ -32,7 +32,10 @@ type gpu struct {
 	seen   int64     // horizon at that time
 	lost   int64     // windows that start before it can no longer be recomputed
 	first  int64     // earliest event that names it; never = none
-	late   bool      // told of something too late
+
+	stirred bool  // in Engine.stirred
+	expires int64 // known end of the piece that the horizon lies in; never = none
+	late    bool  // told of something too late
 }
 
 // A stretch is a half-open span of time.
@@ -66,9 +69,9 @@ func (e *Engine) gpu(n *node, id string) *gpu {
 	if g, ok := n.gpus[id]; ok {
 		return g
 	}
-	g := &gpu{node: n, id: e.texts.of(id), stale: never, low: never, seen: forever, lost: e.lost, first: never}
+	g := &gpu{node: n, id: e.texts.of(id), stale: never, low: never, seen: forever, lost: e.lost, first: never, expires: never}
 	g.name = e.texts.all[g.id]
-	g.series = []*series{{gpu: g, last: forever, known: forever}}
+	g.series = []*series{newSeries(g, 0, "")}
 	n.gpus[g.name] = g
 	e.gpus = append(e.gpus, g)
 	e.homeless = append(e.homeless, g)
@@ -83,7 +86,7 @@ func (e *Engine) listens(g *gpu, slice string) *series {
 		}
 	}
 	id := e.texts.of(slice)
-	s := &series{gpu: g, slice: id, name: e.texts.all[id], last: forever, known: forever}
+	s := newSeries(g, id, e.texts.all[id])
 	g.series = append(g.series, s)
 	return s
 }
@@ -118,6 +121,7 @@ func (e *Engine) recut(g *gpu, from, to int64) {
 	}
 	g.stale = min(g.stale, from)
 	e.mark(g, from, to)
+	e.stirAround(g, from)
 	for _, s := range g.series {
 		e.markBound(s, from)
 		e.markBound(s, to)

@@ -44,9 +44,15 @@ type fact struct {
 	priced                             bool
 	x0, x1                             uint32
 	runs                               string
+	stretches                          [maxStretches]uint32 // of runs, for arithmetic
 }
 
+// maxStretches is more bounds of runs than a row of a test has.
+const maxStretches = 128
+
 func at(x schemas.Text, i int) string { return x.Dict[x.Index[i]] }
+
+func (l *ledger) Activity([]schemas.Activity) {}
 
 func (l *ledger) Costs(c *schemas.Costs) {
 	l.rows += c.Len()
@@ -89,6 +95,9 @@ func factOf(c *schemas.Costs, i int, runs uint32) fact {
 		util: c.Utilization[i], sm: c.SMActive[i], mem: c.MemoryMax[i], energy: c.Energy[i],
 		price: at(c.PriceID, i), currency: at(c.Currency, i), priced: c.PriceStatus[i] == schemas.Priced,
 		x0: c.PositionFrom[i], x1: c.PositionTo[i], runs: fmt.Sprint(c.Runs[runs:c.RunsEnd[i]]),
+	}
+	if copy(f.stretches[:], c.Runs[runs:c.RunsEnd[i]]) == maxStretches {
+		panic("maxStretches is too small")
 	}
 	f.attribute = strings.Join([]string{
 		at(c.Cluster, i), at(c.Provider, i), at(c.Region, i), at(c.SKU, i), at(c.Model, i), at(c.User, i), at(c.Name, i), at(c.Namespace, i),

@@ -26,6 +26,11 @@ func (e *Engine) merge(s *series) {
 	if len(ready) > 0 {
 		first = s.before(ready[0].ts)
 	}
+	if first > 0 {
+		e.stir(s, s.at(first-1).ts)
+	} else {
+		e.stir(s, forever)
+	}
 	m.old = s.copyTo(m.old[:0], first, s.done)
 	e.truncate(s, first)
 	e.interleave(ready)

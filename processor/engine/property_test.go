@@ -33,7 +33,7 @@ func sameCells(t *rapid.T, got, want *ledger) {
 	}
 }
 
-func merged(a, b map[key][]fact) map[key][]fact {
+func merged[K comparable, V any](a, b map[K]V) map[K]V {
 	all := maps.Clone(a)
 	maps.Copy(all, b)
 	return all

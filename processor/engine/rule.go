@@ -11,6 +11,12 @@ import (
 // attributes is how many things a row is attributed to (rule 9).
 const attributes = 7
 
+// Places among them.
+const (
+	attributeTeam  = 0
+	attributePhase = attributes - 1
+)
+
 // attributeNames lists them as tag rules and labels name them, in the order of
 // the facts.
 func attributeNames() [attributes]string {

@@ -23,10 +23,18 @@ type series struct {
 	gpu     *gpu
 	blocks  []*sampleBlock
 
-	done   int
-	known  int64  // ts of sample done-1
-	cursor int    // where the last search ended
-	name   string // of the slice
+	done      int
+	known     int64  // ts of sample done-1
+	announced int64  // activity was, up to here
+	dirty     int64  // and is to be again from here on; never = nothing is
+	wake      int64  // samples from here on are worth a look
+	from, to  int64  // scratch of announce: what it is about
+	cursor    int    // where the last search ended
+	name      string // of the slice
+}
+
+func newSeries(g *gpu, slice text, name string) *series {
+	return &series{gpu: g, slice: slice, name: name, last: forever, known: forever, announced: forever, dirty: never, wake: forever}
 }
 
 const (

@@ -58,6 +58,8 @@ func fleet() []chapter {
 // how they came about. An empty cell is no cell.
 type facts map[string][]string
 
+func (f facts) Activity([]schemas.Activity) {}
+
 func (f facts) Costs(c *schemas.Costs) {
 	fresh := map[string]bool{}
 	for i := range c.Len() {

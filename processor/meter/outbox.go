@@ -18,6 +18,7 @@ const (
 	maxValue       = 900 << 10 // bytes of an encoded value
 	maxLetterBytes = 512 << 10 // payload bytes of the letters in one record
 	maxLetterRows  = 500
+	maxActivities  = 2000 // rows of activity in one record
 )
 
 // An outbox is what a turn writes: the engine's output, and dead letters. It
@@ -32,6 +33,8 @@ type outbox struct {
 	partition int32             // of cost, where cells go now
 	open      bool
 	letters   []schemas.DeadLetter
+	activity  [][]schemas.Activity // of this turn, by partition
+	keys      kgo.TopicPartitioner // where the activity of an allocation goes
 	tally     tally
 	err       error // the first error; what comes after it is dropped, the turn aborts
 }
@@ -40,6 +43,9 @@ type outbox struct {
 // under ctx.
 func (o *outbox) reset(ctx context.Context) {
 	o.open, o.err, o.letters = false, nil, o.letters[:0]
+	for i := range o.activity {
+		o.activity[i] = o.activity[i][:0]
+	}
 	o.tally = tally{letters: make(map[string]int64)}
 	refused := &refusal{}
 	o.refused = refused
@@ -81,6 +87,48 @@ func (o *outbox) flush(ctx context.Context) {
 }
 
 func (o *outbox) empty() bool { return !o.open && len(o.letters) == 0 }
+
+// Activity keeps rows for the end of the turn: those of an allocation for the
+// partition of its key, watermarks for each.
+func (o *outbox) Activity(rows []schemas.Activity) {
+	allocation, to := "", 0
+	for i := range rows {
+		r := &rows[i]
+		if r.Allocation == "" {
+			for n := range o.activity {
+				o.activity[n] = append(o.activity[n], *r)
+			}
+			continue
+		}
+		if r.Allocation != allocation {
+			allocation = r.Allocation
+			to = o.keys.Partition(&kgo.Record{Key: []byte(allocation)}, len(o.activity))
+		}
+		o.activity[to] = append(o.activity[to], *r)
+	}
+}
+
+// flushActivity writes the activity of the turn: a record holds many allocations
+// and has no key.
+func (o *outbox) flushActivity() {
+	for n, rows := range o.activity {
+		for len(rows) > 0 && o.err == nil {
+			part := rows[:min(len(rows), maxActivities)]
+			rows = rows[len(part):]
+			rec, err := wire.Encode("", part)
+			if err != nil {
+				o.err = fmt.Errorf("encoding %d rows of activity: %w", len(part), err)
+				return
+			}
+			if o.err = o.begin(); o.err != nil {
+				return
+			}
+			rec.Partition = int32(n)
+			o.send(rec)
+			o.tally.activity += int64(len(part))
+		}
+	}
+}
 
 // begin opens the transaction if it is not open.
 func (o *outbox) begin() error {

@@ -77,6 +77,7 @@ func (s *shell) newPartition(n int32, committed state) (*partition, error) {
 	cfg := s.cfg.Engine
 	mine := keyed(n, s.partitions)
 	cfg.Owns, cfg.Reports, cfg.ReportPrices = mine, mine, n == 0
+	cfg.Partition = uint32(n)
 	e, err := s.cfg.NewEngine(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making the engine of partition %d: %w", n, err)

@@ -63,7 +63,8 @@ func (m *Meter) newShell(ctx context.Context, partitions int32, log *refLog, own
 		Meter: m, partitions: partitions, log: log, owned: owned, adm: adm, session: session, kill: kill,
 		parts: make(map[int32]*partition), parked: make(map[int32]*partition),
 	}
-	s.out.session = session
+	s.out.session, s.out.keys = session, kgo.StickyKeyPartitioner(nil).ForTopic("")
+	s.out.activity = make([][]schemas.Activity, partitions)
 	s.clock.pulse.offset = -1
 	return s, nil
 }
@@ -223,6 +224,7 @@ func (s *shell) advance() {
 		p.engine.Advance(p.at.Horizon, p.at.Final, &s.out)
 		p.dirty = false
 	}
+	s.out.flushActivity()
 	s.out.flushLetters()
 }
 

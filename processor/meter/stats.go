@@ -15,8 +15,8 @@ import (
 type Stats struct {
 	in map[string]*atomic.Int64 // by topic; the keys are fixed
 
-	cells, costRows, transactions, aborts, recoveries atomic.Int64
-	recoveryTime                                      atomic.Int64 // ns
+	cells, costRows, activity, transactions, aborts, recoveries atomic.Int64
+	recoveryTime                                                atomic.Int64 // ns
 
 	mu      sync.Mutex
 	letters map[string]int64 // by reason
@@ -27,6 +27,7 @@ type Summary struct {
 	Rows         map[string]int64 // rows read, by stream
 	Cells        int64            // cells published
 	CostRows     int64            // their rows
+	Activity     int64            // rows of activity, watermarks among them
 	Transactions int64            // committed
 	Aborts       int64            // transactions aborted
 	Recoveries   int64            // engines made anew from what was committed
@@ -52,14 +53,15 @@ func (s *Stats) rows(topic string) *atomic.Int64 { return s.in[topic] }
 
 // A tally is what the open transaction does.
 type tally struct {
-	cells, costRows int64
-	letters         map[string]int64
+	cells, costRows, activity int64
+	letters                   map[string]int64
 }
 
 func (s *Stats) committed(t *tally) {
 	s.transactions.Add(1)
 	s.cells.Add(t.cells)
 	s.costRows.Add(t.costRows)
+	s.activity.Add(t.activity)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for reason, n := range t.letters {
@@ -78,7 +80,7 @@ func (s *Stats) summary() Summary {
 		rows[streamOf(topic)] = n.Load()
 	}
 	return Summary{
-		Rows: rows, Cells: s.cells.Load(), CostRows: s.costRows.Load(), Transactions: s.transactions.Load(), Aborts: s.aborts.Load(),
+		Rows: rows, Cells: s.cells.Load(), CostRows: s.costRows.Load(), Activity: s.activity.Load(), Transactions: s.transactions.Load(), Aborts: s.aborts.Load(),
 		Recoveries: s.recoveries.Load(), RecoveryTime: time.Duration(s.recoveryTime.Load()), DeadLetters: s.lettersByReason(),
 	}
 }
