@@ -170,9 +170,8 @@ func (r *rounds) emit(ctx context.Context, a answer, to source.Sink) error {
 		a.err = errSilent
 	}
 	w.condition.is(r.env.Log, w.series.gpu, a.ts, a.err)
-	if a.err != nil {
-		r.meters.unsampled(ctx, reason(a.err))
-		return nil
+	if w.condition.why != "" {
+		r.meters.unsampled(ctx, w.condition.why)
 	}
 	w.keep(a.readings)
 	return nil
