@@ -43,8 +43,8 @@ type Tick struct {
 func DefaultConfig() Config {
 	return Config{
 		Topics: broker.DefaultLayout(), Rules: DefaultRules(), Group: "gpumeter-processor",
-		Transaction: Transaction{Every: 250 * time.Millisecond, Records: 1000, Timeout: time.Minute},
-		Tick:        Tick{Every: time.Second},
+		Transaction: Transaction{Every: 100 * time.Millisecond, Records: 1000, Timeout: time.Minute},
+		Tick:        Tick{Every: 200 * time.Millisecond},
 	}
 }
 

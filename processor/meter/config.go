@@ -36,7 +36,7 @@ type Config struct {
 
 	Engine    engine.Config                       // the rules; Owns, Reports and ReportPrices are set per partition
 	NewEngine func(engine.Config) (Engine, error) // default engine.New
-	Every     time.Duration                       // how long a turn gathers; default 250 ms. A transaction costs the broker 10 to 30 ms
+	Every     time.Duration                       // how long a turn gathers; default 100 ms. A transaction costs the broker 10 to 30 ms
 	Records   int                                 // records after which a turn gathers no more; default 1,000
 	Timeout   time.Duration                       // after which the broker aborts an open transaction; default 1 min. A replay that publishes all at once needs more
 	Tick      <-chan time.Time                    // the owner of partition 0 writes one tick for each value; nil = none, as in a replay
@@ -47,7 +47,7 @@ type Config struct {
 
 const (
 	defaultGroup   = "gpumeter-processor"
-	defaultEvery   = 250 * time.Millisecond
+	defaultEvery   = 100 * time.Millisecond
 	defaultRecords = 1000
 	defaultTimeout = time.Minute
 )

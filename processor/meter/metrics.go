@@ -23,6 +23,7 @@ func (m *Meter) instrument(meter metric.Meter) (err error) {
 	rows := counter("gpumeter.processor.rows", "{row}", "Rows read, by stream.")
 	cells := counter("gpumeter.processor.cells", "{cell}", "Cells published: a GPU's window with all its rows.")
 	costRows := counter("gpumeter.processor.cost_rows", "{row}", "Rows of the cells published.")
+	activity := counter("gpumeter.processor.activity", "{row}", "Stretches of allocations' time said to detectors.")
 	transactions := counter("gpumeter.processor.transactions", "{transaction}", "Transactions committed.")
 	aborts := counter("gpumeter.processor.aborts", "{transaction}", "Transactions aborted; each makes all engines anew.")
 	letters := counter("gpumeter.processor.dead_letters", "{row}", "Rows refused or reported, by reason.")
@@ -50,13 +51,14 @@ func (m *Meter) instrument(meter metric.Meter) (err error) {
 		}
 		o.ObserveInt64(cells, s.Cells)
 		o.ObserveInt64(costRows, s.CostRows)
+		o.ObserveInt64(activity, s.Activity)
 		o.ObserveInt64(transactions, s.Transactions)
 		o.ObserveInt64(aborts, s.Aborts)
 		o.ObserveInt64(recoveries, s.Recoveries)
 		o.ObserveFloat64(recovery, s.RecoveryTime.Seconds())
 		m.observeLag(o, lag)
 		return nil
-	}, rows, cells, costRows, transactions, aborts, letters, recoveries, recovery, lag)
+	}, rows, cells, costRows, activity, transactions, aborts, letters, recoveries, recovery, lag)
 	return err
 }
 
