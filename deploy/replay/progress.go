@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gpumeter/gpumeter/collector/publish"
-	"github.com/gpumeter/gpumeter/sink"
 )
 
 // A watch holds what the progress line and the summary say of a replay's course.
@@ -18,21 +17,14 @@ type watch struct {
 	metered   time.Time // when the tick was applied
 	stored    time.Time // when the sink was at the end
 
-	mu     sync.Mutex
-	input  func() publish.Stats // nil before the collector has started
-	output func() sink.Stats    // nil before the sink has started
+	mu    sync.Mutex
+	input func() publish.Stats // nil before the collector has started
 }
 
 func (w *watch) collector(stats func() publish.Stats) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.input = stats
-}
-
-func (w *watch) sink(stats func() sink.Stats) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.output = stats
 }
 
 // acknowledged are the rows that the brokers have so far.
@@ -46,16 +38,6 @@ func (w *watch) acknowledged() (rows int64) {
 		rows += stream.Acknowledged
 	}
 	return rows
-}
-
-// inserted are the rows that ClickHouse has so far.
-func (w *watch) inserted() (rows int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.output == nil {
-		return 0
-	}
-	return sum(w.output().Rows)
 }
 
 func sum(counts map[string]int64) (total int64) {
@@ -73,7 +55,7 @@ func (r *replay) progress() (stop func()) {
 	if r.Progress == nil {
 		return func() {}
 	}
-	ctx, cancel := context.WithCancel(r.ctx)
+	ctx, cancel := context.WithCancel(r.pipeline.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -95,21 +77,21 @@ func (r *replay) progress() (stop func()) {
 }
 
 func (r *replay) line() string {
-	m := r.meter.Summary()
+	m := r.pipeline.Metered()
 	return fmt.Sprintf("published %s rows, metered %s, cost facts %s, stored %s",
-		thousands(r.watch.acknowledged()), thousands(sum(m.Rows)), thousands(m.CostRows), thousands(r.watch.inserted()))
+		thousands(r.watch.acknowledged()), thousands(sum(m.Rows)), thousands(m.CostRows), thousands(sum(r.pipeline.Stored().Rows)))
 }
 
 // summarize says what came of it. The stages have stopped.
-func (r *replay) summarize() (*Summary, error) {
-	m := r.meter.Summary()
+func (r *replay) summarize(ctx context.Context) (*Summary, error) {
+	m := r.pipeline.Metered()
 	s := &Summary{
 		Data: r.cfg.Stack.Data, Horizon: r.horizon, Seconds: r.watch.stored.Sub(r.watch.began).Seconds(),
 		Stages: []Stage{
 			newStage("collector: rows published", r.watch.acknowledged(), r.watch.published.Sub(r.watch.began)),
 			newStage("processor: rows read", sum(m.Rows), r.watch.metered.Sub(r.watch.began)),
 			newStage("processor: cost facts written", m.CostRows, r.watch.metered.Sub(r.watch.began)),
-			newStage("sink: rows stored", r.watch.inserted(), r.watch.stored.Sub(r.watch.began)),
+			newStage("sink: rows stored", sum(r.pipeline.Stored().Rows), r.watch.stored.Sub(r.watch.began)),
 		},
 		DeadLetters: map[string]int64{}, Ignored: ignored(r.published.Ignored),
 	}
@@ -119,7 +101,7 @@ func (r *replay) summarize() (*Summary, error) {
 		}
 	}
 	var err error
-	if s.Totals, err = totals(r.ctx, r.conn); err != nil {
+	if s.Totals, err = totals(ctx, r.pipeline.Conn); err != nil {
 		return nil, err
 	}
 	s.PeakMemory = peakMemory()

@@ -1,4 +1,4 @@
-package replay
+package run
 
 import (
 	"context"
@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// A stage runs until it is stopped. Its context does not end with the replay's:
+// A Stage runs until it is stopped. Its context does not end with its caller's:
 // stages are stopped one by one, the upstream ones first, so that what one has
 // passed on the next one stores.
-type stage struct {
+type Stage struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // valid when done is closed
 }
 
-// launch starts run. If it ends before it is stopped, fail gets the reason.
-func launch(ctx context.Context, name string, fail context.CancelCauseFunc, run func(context.Context) error) *stage {
+// Launch starts run. If it ends before it is stopped, fail gets the reason.
+func Launch(ctx context.Context, name string, fail context.CancelCauseFunc, run func(context.Context) error) *Stage {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &stage{cancel: cancel, done: make(chan struct{})}
+	s := &Stage{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
 		err := run(ctx)
@@ -34,8 +34,8 @@ func launch(ctx context.Context, name string, fail context.CancelCauseFunc, run 
 	return s
 }
 
-// stop ends the stage and waits for it. A second stop gives the same error.
-func (s *stage) stop() error {
+// Stop ends the stage and waits for it. A second stop gives the same error.
+func (s *Stage) Stop() error {
 	s.cancel()
 	<-s.done
 	return s.err
@@ -44,8 +44,8 @@ func (s *stage) stop() error {
 // poll is how often a condition is looked at that nobody announces.
 const poll = 20 * time.Millisecond
 
-// await returns when the condition holds, fails, or ctx ends.
-func await(ctx context.Context, condition func(context.Context) (bool, error)) error {
+// Await returns when the condition holds, fails, or ctx ends.
+func Await(ctx context.Context, condition func(context.Context) (bool, error)) error {
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for {
