@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/gpumeter/gpumeter/collector/files"
 	"github.com/gpumeter/gpumeter/collector/publish"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
@@ -24,23 +23,18 @@ type Config struct {
 	Batch  publish.Config `koanf:"batch"`
 }
 
-// Source says what is collected.
-type Source struct {
-	Files files.Config `koanf:"files"`
-}
-
-// DefaultConfig lacks the brokers and the directory.
+// DefaultConfig lacks the brokers and the directory of files.
 func DefaultConfig() Config {
 	return Config{
 		Topics: broker.DefaultLayout(),
-		Source: Source{Files: files.DefaultConfig()},
+		Source: DefaultSource(),
 		Batch:  publish.DefaultConfig(),
 	}
 }
 
 // Validate gives everything that is wrong, with the reasons.
 func (c Config) Validate() error {
-	return errors.Join(c.Broker.Validate(), c.Topics.Validate(), c.Source.Files.Validate(), c.Batch.Validate())
+	return errors.Join(c.Broker.Validate(), c.Topics.Validate(), c.Source.Validate(), c.Batch.Validate())
 }
 
 // Env is what the collector gets from its surroundings.
@@ -57,9 +51,9 @@ type Env struct {
 // read: less than the 10 seconds that a service has to stop.
 const stopWithin = 8 * time.Second
 
-// Run makes sure of the topics, reads the source and publishes it. It returns
-// when a batch source is at its end, or when ctx ends: for a source that is
-// followed that is the regular end. A nil error means that everything that was
+// Run makes sure of the topics, runs the source and publishes what it hands over.
+// It returns when the source has no more, or when ctx ends: for a source that
+// goes on for ever that is the regular end. A nil error means that everything that was
 // read is acknowledged. Stats are valid with an error, too.
 func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err error) {
 	if err := cfg.Validate(); err != nil {
@@ -101,7 +95,7 @@ func publishSource(ctx context.Context, cfg Config, env Env, client *kgo.Client,
 	if env.Ready != nil {
 		env.Ready(to.Stats)
 	}
-	err = files.Read(ctx, cfg.Source.Files, to)
+	err = cfg.Source.open(to.Ignored).Run(ctx, to)
 	err = errors.Join(err, to.Flush(life))
 	giveUp()
 	err = errors.Join(err, to.Close())

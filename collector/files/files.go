@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gpumeter/gpumeter/collector/publish"
+	"github.com/gpumeter/gpumeter/collector/source"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/contract"
 )
@@ -39,11 +39,18 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Read reads the directory and hands every row to the publisher, every line
-// that cannot be read to it as a dead letter. In batch mode it returns at the
-// end of all files, or with the context's error; in follow mode the end of the
-// context is the regular end and nil. It flushes nothing.
-func Read(ctx context.Context, cfg Config, to *publish.Publisher) error {
+// A Source reads a directory.
+type Source struct {
+	Config  Config
+	Ignored func(stream, field string) // is told each field that the contract does not know; from several goroutines
+}
+
+// Run hands every row to the sink, every line that cannot be read as a dead
+// letter. In batch mode it returns at the end of all files, or with the
+// context's error; in follow mode the end of the context is the regular end and
+// nil.
+func (s Source) Run(ctx context.Context, to source.Sink) error {
+	cfg := s.Config
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -55,9 +62,9 @@ func Read(ctx context.Context, cfg Config, to *publish.Publisher) error {
 	for _, file := range present {
 		all.Go(func() error {
 			if cfg.Follow {
-				return follow(reading, cfg, file, to)
+				return s.follow(reading, file, to)
 			}
-			return readOnce(reading, cfg, file, to)
+			return s.readOnce(reading, file, to)
 		})
 	}
 	err = all.Wait()
@@ -96,24 +103,24 @@ func present(cfg Config) ([]contract.File, error) {
 	return there, nil
 }
 
-func readOnce(ctx context.Context, cfg Config, file contract.File, to *publish.Publisher) error {
-	f, err := os.Open(filepath.Join(cfg.Dir, file.Name))
+func (s Source) readOnce(ctx context.Context, file contract.File, to source.Sink) error {
+	f, err := os.Open(filepath.Join(s.Config.Dir, file.Name))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return read(ctx, file, f, to)
+	return s.read(ctx, file, f, to)
 }
 
 // follow reads one incarnation of a file after the other.
-func follow(ctx context.Context, cfg Config, file contract.File, to *publish.Publisher) error {
-	path := filepath.Join(cfg.Dir, file.Name)
+func (s Source) follow(ctx context.Context, file contract.File, to source.Sink) error {
+	path := filepath.Join(s.Config.Dir, file.Name)
 	for {
-		f, err := waitOpen(ctx, path, cfg.Poll)
+		f, err := waitOpen(ctx, path, s.Config.Poll)
 		if err != nil {
 			return err
 		}
-		err = read(ctx, file, &tail{ctx: ctx, path: path, file: f, poll: cfg.Poll}, to)
+		err = s.read(ctx, file, &tail{ctx: ctx, path: path, file: f, poll: s.Config.Poll}, to)
 		_ = f.Close() // nothing was written
 		if err != nil {
 			return err
@@ -121,8 +128,8 @@ func follow(ctx context.Context, cfg Config, file contract.File, to *publish.Pub
 	}
 }
 
-// read publishes the rows of one file to its end.
-func read(ctx context.Context, file contract.File, in io.Reader, to *publish.Publisher) error {
+// read hands over the rows of one file to its end.
+func (s Source) read(ctx context.Context, file contract.File, in io.Reader, to source.Sink) error {
 	r := contract.NewReader(file, in)
 	for {
 		if err := ctx.Err(); err != nil {
@@ -130,12 +137,12 @@ func read(ctx context.Context, file contract.File, in io.Reader, to *publish.Pub
 		}
 		err := r.Next()
 		for _, field := range r.Ignored() {
-			to.Ignored(file.Stream, field)
+			s.Ignored(file.Stream, field)
 		}
 		if err == nil {
-			err = publishRow(r, file.Stream, to)
+			err = hand(r, file.Stream, to)
 		} else if why := (*contract.Error)(nil); errors.As(err, &why) {
-			err = publish.Add(to, r.DeadLetter(why), len(r.Line()))
+			err = to.DeadLetter(r.DeadLetter(why))
 		} else if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -145,20 +152,20 @@ func read(ctx context.Context, file contract.File, in io.Reader, to *publish.Pub
 	}
 }
 
-func publishRow(r *contract.Reader, stream string, to *publish.Publisher) error {
-	size := len(r.Line())
+// hand gives the sink the row that r has just read.
+func hand(r *contract.Reader, stream string, to source.Sink) error {
 	switch stream {
 	case schemas.StreamSamples:
 		return to.Sample(&r.Sample)
 	case schemas.StreamProcesses:
-		return publish.Add(to, r.Process, size)
+		return to.Process(r.Process)
 	case schemas.StreamAllocations:
-		return publish.Add(to, r.Allocation, size)
+		return to.Allocation(r.Allocation)
 	case schemas.StreamResources:
-		return publish.Add(to, r.Resource, size)
+		return to.Resource(r.Resource)
 	case schemas.StreamPrices:
-		return publish.Add(to, r.Price, size)
+		return to.Price(r.Price)
 	default:
-		return publish.Add(to, r.Tag, size)
+		return to.Tag(r.Tag)
 	}
 }

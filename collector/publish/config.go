@@ -22,7 +22,7 @@ func DefaultConfig() Config {
 // that count by bytes is wider than 128 bytes.
 const maxRows = 32 << 10
 
-// groupBytes is how many bytes of input lines a batch may stand for.
+// groupBytes is how many bytes of texts and lists a batch may hold.
 const groupBytes = 1 << 20
 
 // Validate gives the first thing that is wrong, and its reason.

@@ -20,7 +20,7 @@ type groupKey struct {
 type group struct {
 	groupKey
 	since time.Time // of its first row
-	bytes int       // of the lines that it stands for
+	bytes int       // of texts and lists in its rows, about
 	batch batch
 }
 
@@ -55,30 +55,54 @@ func (r *rows[T]) record(*wire.SampleEncoder) (*kgo.Record, error) {
 	return wire.Encode(r.key, r.items)
 }
 
-// A route says where a row goes.
+// A route says where a row goes, and how heavy it is.
 type route struct {
 	groupKey
 	record string // key of its record, as schemas.Streams declares it
 	event  bool   // it moves the horizon of a replay, to ts
 	ts     int64
+	bytes  int // of its texts and lists, about: what makes some rows much larger than others
 }
 
 func routeOf[T wire.Row](row *T) route {
-	to := func(stream, record string) route { return route{groupKey: groupKey{stream: stream}, record: record} }
+	to := func(stream, record string, bytes int) route {
+		return route{groupKey: groupKey{stream: stream}, record: record, bytes: bytes}
+	}
 	switch r := any(row).(type) {
 	case *schemas.Process:
-		return route{groupKey{schemas.StreamProcesses, r.Node}, r.Node, true, r.TS}
+		return route{groupKey{schemas.StreamProcesses, r.Node}, r.Node, true, r.TS, 0}
 	case *schemas.Allocation:
-		return route{groupKey{stream: schemas.StreamAllocations}, r.Allocation, true, r.TS}
+		return route{groupKey{stream: schemas.StreamAllocations}, r.Allocation, true, r.TS, allocationBytes(r)}
 	case *schemas.Resource:
-		return to(schemas.StreamResources, r.Node)
+		return to(schemas.StreamResources, r.Node, textBytes(r.GPUs...))
 	case *schemas.Price:
-		return to(schemas.StreamPrices, r.Provider+"/"+r.Region+"/"+r.SKU+"/"+r.PricingCategory)
+		return to(schemas.StreamPrices, r.Provider+"/"+r.Region+"/"+r.SKU+"/"+r.PricingCategory, 0)
 	case *schemas.Tag:
-		return to(schemas.StreamTags, r.Match)
+		return to(schemas.StreamTags, r.Match, textBytes(r.Match, r.Set))
 	case *schemas.DeadLetter:
-		return to(schemas.StreamDeadLetters, r.Stream)
+		return to(schemas.StreamDeadLetters, r.Stream, len(r.Payload)+textBytes(r.Detail))
 	default:
-		return to(schemas.StreamTicks, "")
+		return to(schemas.StreamTicks, "", 0)
 	}
+}
+
+// perText is what a text costs beside its bytes.
+const perText = 8
+
+func textBytes(texts ...string) (n int) {
+	for _, t := range texts {
+		n += len(t) + perText
+	}
+	return n
+}
+
+func allocationBytes(a *schemas.Allocation) int {
+	n := textBytes(a.Allocation, a.User, a.Name, a.Namespace, a.Image) + textBytes(a.Command...)
+	for i := range a.GPUs {
+		n += textBytes(a.GPUs[i].Node, a.GPUs[i].GPU, a.GPUs[i].Slice)
+	}
+	for i := range a.Labels {
+		n += textBytes(a.Labels[i].Key, a.Labels[i].Value)
+	}
+	return n
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/gpumeter/gpumeter/collector/source"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/contract"
 	"github.com/gpumeter/gpumeter/schemas/wire"
@@ -28,8 +29,8 @@ const (
 const spares = 16
 
 // A Publisher sends rows. Its methods may be called from several goroutines;
-// rows of one caller keep their order. Add methods block while the brokers do
-// not keep up, and return the error of any record that failed: then some of
+// rows of one caller keep their order. It is a source.Sink: the methods that take
+// a row block while the brokers do not keep up, and return the error of any record that failed: then some of
 // what was accepted is not in Kafka, and never will be by this Publisher.
 type Publisher struct {
 	client    *kgo.Client
@@ -52,6 +53,8 @@ type Publisher struct {
 		err error
 	}
 }
+
+var _ source.Sink = (*Publisher)(nil)
 
 // New makes a Publisher over client, which must have broker.ProducerOptions.
 // Records are given up when life ends. now is the run's clock, for rule 1's
@@ -114,8 +117,28 @@ func (p *Publisher) newSamples() batch {
 	return &samples{}
 }
 
-// Add accepts one row of a low-rate stream, which came from a line of size bytes.
-func Add[T wire.Row](p *Publisher, row T, size int) error {
+// Process accepts one reading of a process.
+func (p *Publisher) Process(row schemas.Process) error { return add(p, row) }
+
+// Allocation accepts one event of an allocation.
+func (p *Publisher) Allocation(row schemas.Allocation) error { return add(p, row) }
+
+// Resource accepts one resource.
+func (p *Publisher) Resource(row schemas.Resource) error { return add(p, row) }
+
+// Price accepts one price.
+func (p *Publisher) Price(row schemas.Price) error { return add(p, row) }
+
+// Tag accepts one attribution rule.
+func (p *Publisher) Tag(row schemas.Tag) error { return add(p, row) }
+
+// DeadLetter accepts what a source refused.
+func (p *Publisher) DeadLetter(row schemas.DeadLetter) error {
+	p.counts.deadLetter(row.Reason)
+	return add(p, row)
+}
+
+func add[T wire.Row](p *Publisher, row T) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.failed(); err != nil {
@@ -127,10 +150,7 @@ func Add[T wire.Row](p *Publisher, row T, size int) error {
 	if to.event {
 		p.event(to.ts)
 	}
-	if letter, ok := any(&row).(*schemas.DeadLetter); ok {
-		p.counts.deadLetter(letter.Reason)
-	}
-	return p.accepted(g, size)
+	return p.accepted(g, to.bytes)
 }
 
 func (p *Publisher) group(key groupKey, fresh func() batch) *group {

@@ -92,7 +92,7 @@ func TestABatchIsSentWhenOld(t *testing.T) {
 	if err := p.Sample(sample("n1")); err != nil {
 		t.Fatal(err)
 	}
-	if err := Add(p, schemas.Tag{Match: "user=a", Set: "team=b", From: 1}, 10); err != nil {
+	if err := p.Tag(schemas.Tag{Match: "user=a", Set: "team=b", From: 1}); err != nil {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(20 * time.Second)
@@ -110,7 +110,7 @@ func TestLongRowsAreSentByBytes(t *testing.T) {
 	p := publisher(t, client, slow(1000, 1000))
 	for range 4 {
 		row := schemas.Allocation{TS: at, Event: "start", Allocation: "a", Name: strings.Repeat("x", contract.MaxLine/2)}
-		if err := Add(p, row, contract.MaxLine/2); err != nil {
+		if err := p.Allocation(row); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -61,6 +61,9 @@ func newKey(name string, field reflect.StructField, v reflect.Value) Key {
 		k.Type, k.Default = "duration", duration(time.Duration(v.Int()))
 	case reflect.PointerTo(field.Type).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		k.Type = "text"
+		if none, ok := v.Interface().(interface{ IsZero() bool }); ok && none.IsZero() { // a time that is not given
+			k.Default = ""
+		}
 	case kind == reflect.Slice:
 		items := make([]string, v.Len())
 		for i := range items {

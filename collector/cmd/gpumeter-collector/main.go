@@ -1,5 +1,5 @@
-// Command gpumeter-collector reads the files of the input contract and
-// publishes them to Kafka. Its configuration and its stop are those of every
+// Command gpumeter-collector publishes what a source says of GPUs to Kafka: files
+// of the input contract, or a synthetic fleet. Its configuration and its stop are those of every
 // gpumeter binary: see package service.
 package main
 
@@ -37,19 +37,23 @@ func main() {
 func command() *cobra.Command {
 	return service.Command(service.Binary[config]{
 		Use:   "gpumeter-collector",
-		Short: "read GPU events from files and publish them to Kafka",
-		Long: `gpumeter-collector reads a directory of the input contract (samples.ndjson,
-processes.ndjson, allocations.ndjson, resources.ndjson, prices.csv, tags.csv) and
-publishes each file in file order to the topics gpumeter.*, which it makes where
-they are missing. It neither sorts nor deduplicates: events that come again count
-once. A line that cannot be read goes to gpumeter.dead_letters with file:line and
-the reason; the rest is unharmed.
+		Short: "publish GPU events to Kafka",
+		Long: `gpumeter-collector publishes what a source hands over to the topics gpumeter.*,
+which it makes where they are missing. It neither sorts nor deduplicates: events
+that come again count once. Exit code 0 means that everything that was read is
+acknowledged by the brokers. source.kind names the source:
 
-It ends at the end of the files. With source.files.follow it waits for more, for
-files to appear and for rotation, until it is told to stop. Exit code 0 means
-that everything that was read is acknowledged by the brokers.`,
+files   a directory of the input contract (samples.ndjson, processes.ndjson,
+        allocations.ndjson, resources.ndjson, prices.csv, tags.csv), each file in
+        file order. A line that cannot be read goes to gpumeter.dead_letters with
+        file:line and the reason; the rest is unharmed. It ends at the end of the
+        files. With source.files.follow it waits for more, for files to appear and
+        for rotation, until it is told to stop.
+fleet   a synthetic fleet that follows from source.fleet.seed, live or faster, and
+        the truth of what it simulated (source.fleet.truth).`,
 		Example: `  gpumeter-collector --set brokers=kafka-1:9092,kafka-2:9092 --set source.files.dir=/var/lib/gpu-events
-  gpumeter-collector --config collector.yaml --set source.files.follow=true`,
+  gpumeter-collector --config collector.yaml --set source.files.follow=true
+  gpumeter-collector --set brokers=localhost:9092 --set source.kind=fleet --set source.fleet.gpus=64 --set source.fleet.speed=60`,
 		Defaults: func() config {
 			return config{Shell: service.DefaultConfig(defaultPort), Collector: collector.DefaultConfig()}
 		},

@@ -36,6 +36,9 @@ func TestCommand(t *testing.T) {
 		{"nothing told", nil, 1, "name at least one as host:port"},
 		{"all that is wrong at once", []string{"--set", "batch.rows=0"}, 1, "batch.rows: 0 is not from 1"},
 		{"unknown key", []string{"--set", "batch.row=1"}, 1, `did you mean "batch.rows"`},
+		{"a fleet", []string{"--set", "http.listen=", "--set", brokers, "--set", "source.kind=fleet", "--set", "source.fleet.gpus=8", "--set", "source.fleet.speed=10000", "--set", "source.fleet.start=2026-06-01T00:00:00Z", "--set", "source.fleet.duration=1m"}, 0, "stream=resources rows=1"},
+		{"a fleet of half a node", []string{"--set", brokers, "--set", "source.kind=fleet", "--set", "source.fleet.gpus=4"}, 1, "source.fleet.gpus: 4 is not a multiple of 8"},
+		{"no such source", []string{"--set", brokers, "--set", "source.kind=dcgm"}, 1, `source.kind: "dcgm" is not files or fleet`},
 		{"no directory", []string{"--set", "http.listen=", "--set", brokers, "--set", "source.files.dir=/no/such/place"}, 1, "/no/such/place"},
 	} {
 		t.Run(run.name, func(t *testing.T) {
