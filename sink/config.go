@@ -7,6 +7,8 @@ import (
 
 	"github.com/gpumeter/gpumeter/schemas/broker"
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
+	"github.com/gpumeter/gpumeter/sink/notify"
+	"github.com/gpumeter/gpumeter/sink/slack"
 )
 
 // Config is the sink's configuration.
@@ -16,6 +18,8 @@ type Config struct {
 	ClickHouse string        `koanf:"clickhouse" doc:"where facts go: clickhouse://user@host:9000 or http://user@host:8123; the password there, or in ?password_file=PATH or ?password_env=NAME"`
 	Group      string        `koanf:"group" doc:"consumer group; sinks of one group share the partitions"`
 	Flush      Flush         `koanf:"flush"`
+	Slack      slack.Config  `koanf:"slack"`
+	Notify     notify.Config `koanf:"notify"`
 }
 
 // Flush says when a batch is inserted: at the first of the three.
@@ -33,12 +37,14 @@ func DefaultConfig() Config {
 		Topics: broker.DefaultLayout(),
 		Group:  "gpumeter-sink",
 		Flush:  Flush{Rows: 100_000, Bytes: 16 << 20, Every: time.Second},
+		Slack:  slack.DefaultConfig(),
+		Notify: notify.DefaultConfig(),
 	}
 }
 
 // Validate gives everything that is wrong, with the reasons.
 func (c Config) Validate() error {
-	errs := []error{c.Broker.Validate(), c.Topics.Validate()}
+	errs := []error{c.Broker.Validate(), c.Topics.Validate(), c.Slack.Validate(), c.Notify.Validate()}
 	if c.ClickHouse == "" {
 		errs = append(errs, errors.New("clickhouse: none given: write clickhouse://user@host:9000"))
 	} else if _, err := clickhouse.ParseDSN(c.ClickHouse); err != nil {
@@ -46,6 +52,9 @@ func (c Config) Validate() error {
 	}
 	if c.Group == "" {
 		errs = append(errs, errors.New("group: empty: the broker keeps the offsets under its name"))
+	}
+	if c.Group != "" && c.Group == c.Notify.Group {
+		errs = append(errs, fmt.Errorf("notify.group: %q stores already: a group has one offset, and messages that fail must not hold rows up", c.Group))
 	}
 	if c.Flush.Rows < 1 || c.Flush.Rows > 1_000_000 {
 		errs = append(errs, fmt.Errorf("flush.rows: %d is not from 1 to 1000000: a batch is in memory as a whole", c.Flush.Rows))

@@ -16,6 +16,7 @@ import (
 	"github.com/gpumeter/gpumeter/schemas/broker"
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
 	"github.com/gpumeter/gpumeter/sink/insert"
+	"github.com/gpumeter/gpumeter/sink/notify"
 )
 
 // Env is what the sink gets from its surroundings.
@@ -25,6 +26,8 @@ type Env struct {
 	// Ready, if given, is called when the tables are there and consuming
 	// begins; stats may be called from then on, from any goroutine.
 	Ready func(stats func() Stats)
+	// Notifier, if given, tells of alerts in the place of Slack.
+	Notifier notify.Notifier
 }
 
 // stopWithin is how long a stop waits for the last insert: less than the 10
@@ -50,6 +53,11 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 	defer stopped()
 	s.life = life
 
+	announcing, err := announce(ctx, cfg, env)
+	if err != nil {
+		return err
+	}
+	defer announcing.stop()
 	observed, err := s.counts.observe(env.Meter)
 	if err != nil {
 		return fmt.Errorf("metrics of the sink: %w", err)

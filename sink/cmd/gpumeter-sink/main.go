@@ -1,5 +1,5 @@
-// Command gpumeter-sink stores the topics of gpumeter in ClickHouse. Its
-// configuration and its stop are those of every gpumeter binary: see package
+// Command gpumeter-sink stores the topics of gpumeter in ClickHouse and tells of
+// alerts in Slack. Its configuration and its stop are those of every gpumeter binary: see package
 // service.
 package main
 
@@ -35,16 +35,21 @@ func main() {
 func command() *cobra.Command {
 	return service.Command(service.Binary[config]{
 		Use:   "gpumeter-sink",
-		Short: "store cost facts, samples and events in ClickHouse",
+		Short: "store cost facts, samples, events and findings in ClickHouse, announce alerts in Slack",
 		Long: `gpumeter-sink reads the topics gpumeter.* and stores them in the database gpumeter
 of a ClickHouse server, whose tables and views it makes and migrates first. People
-query gpumeter.cost, cost_history, allocations, samples and dead_letters.
+query gpumeter.cost, cost_history, findings, allocations, samples and dead_letters.
 
 Rows are inserted at least once and collapse by their keys: a crash at any moment
 loses and doubles nothing. Several sinks of one group share the work. While the
-server is away or busy the sink waits and reads no further.`,
+server is away or busy the sink waits and reads no further.
+
+With slack.webhook_file, or slack.token_file and slack.channel, it announces each
+alert once when it is raised and once when it is over. Neither a Slack that is away
+nor a ClickHouse that is away holds up the other.`,
 		Example: `  gpumeter-sink --set brokers=kafka-1:9092 --set 'clickhouse=clickhouse://gpumeter@db:9000?password_file=/run/secrets/db'
-  gpumeter-sink --config sink.yaml --set flush.every=5s`,
+  gpumeter-sink --config sink.yaml --set flush.every=5s
+  gpumeter-sink --config sink.yaml --set slack.token_file=/run/secrets/slack --set slack.channel=C0123456789`,
 		Defaults: func() config {
 			return config{Shell: service.DefaultConfig(defaultPort), Sink: sink.DefaultConfig()}
 		},
