@@ -28,6 +28,7 @@ type part struct {
 	handle   gonvml.Device
 	uuid     string // of the MIG instance, empty for the device
 	instance int    // GPU instance that the MIG instance lies in
+	share    int32  // of the device, ppm; 0 = not known
 	shared   bool   // with another MIG instance, or not known
 	counters *counters
 }
@@ -59,7 +60,7 @@ func (d *device) read(processes bool) ([]reading, error) {
 
 // readPart asks p everything that the library has a call for.
 func (d *device) readPart(p *part, processes bool) reading {
-	r := reading{slice: p.uuid}
+	r := reading{slice: p.uuid, share: p.share}
 	have, whole := d.lib.calls, p.uuid == ""
 	d.readMemory(p, &r)
 	if d.failure != nil {
@@ -141,7 +142,7 @@ func (d *device) findSlices() {
 	if d.mig = d.migMode(); d.mig {
 		most, _ := d.whole.handle.GetMaxMigDeviceCount()
 		for i := range most {
-			if p, ok := d.slice(i); ok {
+			if p, ok := d.slice(i, most); ok {
 				d.slices = append(d.slices, p)
 			}
 		}
@@ -161,7 +162,8 @@ func (d *device) migMode() bool {
 	return ret == gonvml.SUCCESS && current == gonvml.DEVICE_MIG_ENABLE
 }
 
-func (d *device) slice(index int) (part, bool) {
+// slice is the MIG instance of that index, of a device that has room for most.
+func (d *device) slice(index, most int) (part, bool) {
 	handle, ret := d.whole.handle.GetMigDeviceHandleByIndex(index)
 	if ret != gonvml.SUCCESS {
 		return part{}, false // not every index is taken
@@ -171,7 +173,11 @@ func (d *device) slice(index int) (part, bool) {
 		return part{}, false
 	}
 	instance, ret := handle.GetGpuInstanceId()
-	return part{handle: handle, uuid: uuid, instance: instance, shared: ret != gonvml.SUCCESS}, true
+	p := part{handle: handle, uuid: uuid, instance: instance, shared: ret != gonvml.SUCCESS}
+	if a := ask(d, d.lib.attributes, handle.GetAttributes); a.ok {
+		p.share = shareOf(a.v.ComputeInstanceSliceCount, uint32(most))
+	}
+	return p, true
 }
 
 func (d *device) holders(instance int) (n int) {

@@ -10,6 +10,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric/noop"
 
+	"github.com/gpumeter/gpumeter/collector/owners"
 	"github.com/gpumeter/gpumeter/collector/source"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/contract"
@@ -155,11 +156,11 @@ func newNode(t *testing.T, cfg Config, owners Owners, gpus ...gpu) (*node, *doub
 
 // told is an Owners that keeps what it was told.
 type told struct {
-	held  [][]Held
+	held  [][]owners.Held
 	owner map[int]string
 }
 
-func (o *told) Observe(_ int64, held []Held, _ source.Sink) (map[int]string, error) {
+func (o *told) Observe(_ int64, held []owners.Held, _ source.Sink) (map[int]string, error) {
 	o.held = append(o.held, held)
 	return o.owner, nil
 }

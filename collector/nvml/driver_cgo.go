@@ -24,7 +24,7 @@ type library struct {
 type calls struct {
 	utilization, power, energy, temperature, processes bool
 	memory, memory2                                    bool
-	mig                                                bool
+	mig, attributes                                    bool
 	gpm, gpmMIG                                        bool
 }
 
@@ -87,6 +87,7 @@ func (l *library) find() calls {
 			"nvmlDeviceGetComputeRunningProcesses"),
 		mig: l.exports("nvmlDeviceGetMigMode") && l.exports("nvmlDeviceGetMaxMigDeviceCount") &&
 			l.exports("nvmlDeviceGetMigDeviceHandleByIndex") && l.exports("nvmlDeviceGetGpuInstanceId"),
+		attributes: l.exports("nvmlDeviceGetAttributes_v2", "nvmlDeviceGetAttributes"),
 		gpm: l.exports("nvmlGpmQueryDeviceSupport") && l.exports("nvmlGpmSampleAlloc") && l.exports("nvmlGpmSampleFree") &&
 			l.exports("nvmlGpmSampleGet") && l.exports("nvmlGpmMetricsGet"),
 		gpmMIG: l.exports("nvmlGpmMigSampleGet"),

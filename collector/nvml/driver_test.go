@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gpumeter/gpumeter/collector/owners"
 	"github.com/gpumeter/gpumeter/schemas"
 )
 
@@ -73,6 +74,7 @@ func TestMIG(t *testing.T) {
 		"0 mig 1", "0 slices 3", "0.0 uuid MIG-a", "0.1 uuid MIG-b", "0.2 uuid MIG-c", "0.0 gi 2", "0.1 gi 3", "0.2 gi 3",
 		"all.0 total 42412802048", "all.0 used 27262976", "all.0 sm 12.5", "all.0 tensor 0", "all.0 dram 1", "all.1 total 1000", "all.1 used 10",
 		"all.2 total 1000", "all.2 used 20", "0.0 pids 41,42", "0.0 pidmem 2407530496", "0.1 pids 43",
+		"0.0 compute 3", "0.1 compute 1", "0.2 compute 1",
 	)
 	a := startAgent(t, fakeLibrary(t), quick(), script...)
 	device := a.sample("GPU-0", "")
@@ -91,6 +93,14 @@ func TestMIG(t *testing.T) {
 			t.Errorf("%s shares a GPU instance: its counters are of both: %+v", slice, s)
 		}
 		a.sample("GPU-0", "")
+	}
+	held := a.next("holds", func(r row) bool { return r.Held != nil }).Held
+	if want := []owners.Held{
+		{GPU: "GPU-0", Slice: "MIG-a", Share: 428_572, PID: 41},
+		{GPU: "GPU-0", Slice: "MIG-a", Share: 428_572, PID: 42},
+		{GPU: "GPU-0", Slice: "MIG-b", Share: 142_858, PID: 43},
+	}; !slices.Equal(held, want) {
+		t.Errorf("owners are told %+v, want %+v", held, want)
 	}
 	p := a.next("process", func(r row) bool { return r.Process != nil && r.Process.PID == 43 }).Process
 	if p.Slice != "MIG-b" || p.MemoryUsed != schemas.Absent64 {

@@ -20,6 +20,8 @@ import (
 
 	"go.opentelemetry.io/otel/metric/noop"
 
+	"github.com/gpumeter/gpumeter/collector/owners"
+	"github.com/gpumeter/gpumeter/collector/source"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/contract"
 )
@@ -48,7 +50,8 @@ func agentMain(config string) error {
 	if err := json.Unmarshal([]byte(config), &cfg); err != nil {
 		return err
 	}
-	src, err := New(cfg, Env{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Meter: noop.Meter{}})
+	to := &lines{out: json.NewEncoder(os.Stdout)}
+	src, err := New(cfg, Env{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Meter: noop.Meter{}, Owners: to})
 	if err != nil {
 		return err
 	}
@@ -57,7 +60,7 @@ func agentMain(config string) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	return src.Run(ctx, &lines{out: json.NewEncoder(os.Stdout)})
+	return src.Run(ctx, to)
 }
 
 // A row is one line of an agent's output; one of them is set.
@@ -65,9 +68,10 @@ type row struct {
 	Sample   *contract.Sample
 	Process  *schemas.Process
 	Resource *schemas.Resource
+	Held     []owners.Held
 }
 
-// lines is a sink that writes rows.
+// lines is a sink, and an Owners, that writes rows.
 type lines struct {
 	rows // what is not written is not expected
 	mu   sync.Mutex
@@ -83,6 +87,10 @@ func (l *lines) write(r row) error {
 func (l *lines) Sample(s *contract.Sample) error   { return l.write(row{Sample: s}) }
 func (l *lines) Process(p schemas.Process) error   { return l.write(row{Process: &p}) }
 func (l *lines) Resource(r schemas.Resource) error { return l.write(row{Resource: &r}) }
+
+func (l *lines) Observe(_ int64, held []owners.Held, _ source.Sink) (map[int]string, error) {
+	return nil, l.write(row{Held: held})
+}
 
 // fakeLibrary builds the fake, once for each set of flags.
 func fakeLibrary(t *testing.T, flags ...string) string {

@@ -19,6 +19,7 @@ func said[T any](v T) value[T] { return value[T]{v, true} }
 // NVML's units.
 type reading struct {
 	slice       string         // UUID of the MIG instance, empty for the device
+	share       int32          // of the device that the MIG instance is, in ppm; 0 = the device, or not known
 	utilization value[uint32]  // percent
 	sm          value[float64] // percent, so the next two
 	tensor      value[float64]
@@ -93,6 +94,15 @@ func percent(v value[float64]) uint32 {
 		return schemas.Absent32
 	}
 	return uint32(math.Round(min(v.v, 100) * 10_000))
+}
+
+// shareOf is what n of the most compute slices of a device are of it, in ppm,
+// rounded up: seven sevenths are to leave nothing over.
+func shareOf(n, most uint32) int32 {
+	if n == 0 || most == 0 || n > most {
+		return 0
+	}
+	return int32((uint64(n)*1_000_000 + uint64(most) - 1) / uint64(most))
 }
 
 func joules(v value[uint64]) uint64 {

@@ -82,6 +82,28 @@ func TestWhatCannotBeTrueIsAbsent(t *testing.T) {
 	}
 }
 
+// The instances of a full device leave nothing of it over, and no instance is
+// larger than it is.
+func TestSlicesFillTheDevice(t *testing.T) {
+	for _, c := range []struct {
+		most  uint32
+		parts []uint32
+	}{{7, []uint32{1, 1, 1, 1, 1, 1, 1}}, {7, []uint32{3, 2, 1, 1}}, {7, []uint32{4, 3}}, {7, []uint32{7}}, {4, []uint32{2, 1, 1}}} {
+		sum := int32(0)
+		for _, n := range c.parts {
+			sum += shareOf(n, c.most)
+		}
+		if sum < 1_000_000 || sum > 1_000_007 {
+			t.Errorf("%v of %d: %d millionths", c.parts, c.most, sum)
+		}
+	}
+	for _, none := range [][2]uint32{{0, 7}, {1, 0}, {8, 7}} {
+		if got := shareOf(none[0], none[1]); got != 0 {
+			t.Errorf("%v is a share of %d", none, got)
+		}
+	}
+}
+
 // A share is present exactly when it was said and can be one, and then it is in
 // [0, 1] and within half a millionth of what was said.
 func TestShares(t *testing.T) {

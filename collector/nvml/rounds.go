@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gpumeter/gpumeter/collector/owners"
 	"github.com/gpumeter/gpumeter/collector/source"
 	"github.com/gpumeter/gpumeter/schemas"
 )
@@ -183,11 +184,11 @@ func (w *worker) keep(readings []reading) {
 	if !slices.ContainsFunc(readings, func(r reading) bool { return r.processes.ok }) {
 		return
 	}
-	lists := make(map[string][]process, len(readings))
+	lists := make(map[string]listing, len(readings))
 	for _, r := range readings {
 		lists[r.slice] = w.processes[r.slice]
 		if r.processes.ok {
-			lists[r.slice] = r.processes.v
+			lists[r.slice] = listing{r.share, r.processes.v}
 		}
 	}
 	w.processes = lists
@@ -221,11 +222,12 @@ func (r *rounds) observe(ts int64, to source.Sink) (map[int]string, error) {
 	if r.env.Owners == nil {
 		return nil, nil
 	}
-	var held []Held
+	var held []owners.Held
 	for _, w := range r.workers {
 		for _, slice := range slices.SortedFunc(maps.Keys(w.processes), cmp.Compare) {
-			for _, p := range w.processes[slice] {
-				held = append(held, Held{GPU: w.series.gpu, Slice: slice, PID: p.pid})
+			l := w.processes[slice]
+			for _, p := range l.processes {
+				held = append(held, owners.Held{GPU: w.series.gpu, Slice: slice, Share: l.share, PID: p.pid})
 			}
 		}
 	}

@@ -11,21 +11,16 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/gpumeter/gpumeter/collector/owners"
 	"github.com/gpumeter/gpumeter/collector/source"
 	"github.com/gpumeter/gpumeter/schemas"
 )
 
-// A Held says that a process has a context on a GPU or MIG instance.
-type Held struct {
-	GPU, Slice string
-	PID        int
-}
-
 // Owners is told all processes on the GPUs of the node at ts and returns the
 // allocation of each pid ("" = unknown). It hands starts, updates and ends of
-// allocations to the sink. An error is the sink's.
+// allocations to the sink. An error is the sink's. An owners.Tracker is one.
 type Owners interface {
-	Observe(ts int64, held []Held, to source.Sink) (map[int]string, error)
+	Observe(ts int64, held []owners.Held, to source.Sink) (map[int]string, error)
 }
 
 // Env is what the source gets from its surroundings.

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gpumeter/gpumeter/collector/owners"
 	"github.com/gpumeter/gpumeter/schemas"
 )
 
@@ -198,7 +199,7 @@ func TestProcessesGoToTheOwners(t *testing.T) {
 		if err := during(t, n, to, 11*time.Second+time.Millisecond, func() {}); err != nil {
 			t.Fatal(err)
 		}
-		want := []Held{{"GPU-a", "", 7}, {"GPU-a", "", 8}, {"GPU-b", "", 7}}
+		want := []owners.Held{{GPU: "GPU-a", PID: 7}, {GPU: "GPU-a", PID: 8}, {GPU: "GPU-b", PID: 7}}
 		if len(owners.held) != 3 || !slices.Equal(owners.held[0], want) {
 			t.Fatalf("told %v; want %v three times in eleven seconds", owners.held, want)
 		}
@@ -227,6 +228,7 @@ func TestHoldsOutliveSilence(t *testing.T) {
 			}
 			device, one, two := busy(), busy(), busy()
 			one.slice, two.slice = "MIG-1", "MIG-2"
+			one.share, two.share = shareOf(3, 7), shareOf(2, 7)
 			device.processes = said(list())
 			switch round++; round {
 			case 1:
@@ -246,9 +248,12 @@ func TestHoldsOutliveSilence(t *testing.T) {
 		if err := during(t, n, &rows{}, 16*time.Second+time.Millisecond, func() {}); err != nil {
 			t.Fatal(err)
 		}
-		one, two := Held{"GPU-a", "MIG-1", 1}, Held{"GPU-a", "MIG-2", 2}
-		three := Held{"GPU-a", "MIG-1", 3}
-		want := [][]Held{{one, two}, {one, two}, {three, two}, {three}}
+		held := func(slice string, share int32, pid int) owners.Held {
+			return owners.Held{GPU: "GPU-a", Slice: slice, Share: share, PID: pid}
+		}
+		one, two := held("MIG-1", 428_572, 1), held("MIG-2", 285_715, 2)
+		three := held("MIG-1", 428_572, 3)
+		want := [][]owners.Held{{one, two}, {one, two}, {three, two}, {three}}
 		if !reflect.DeepEqual(owners.held, want) {
 			t.Errorf("told %v, want %v", owners.held, want)
 		}

@@ -22,7 +22,14 @@ type worker struct {
 	asks      chan question // holds one: the worker is idle when it is asked
 	busy      bool
 	condition condition
-	processes map[string][]process // newest list of each slice, for rounds without answer
+	processes map[string]listing // newest of each slice, for rounds without answer
+}
+
+// A listing is the processes on a device or slice, and what that is of the
+// device.
+type listing struct {
+	share     int32
+	processes []process
 }
 
 // serve answers until asks is closed. answers holds one of each worker, so that

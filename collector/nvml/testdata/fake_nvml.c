@@ -21,7 +21,8 @@
 //	WHO    util, total, reserved, used, power, energy, temp    units of NVML
 //	WHO    sm, tensor, dram    percent; gpm 1 says that the device has them
 //	WHO    pids 7,8      processes; pidmem BYTES for each of them
-//	WHO    mig 1         MIG mode; slices N instances; gi, ci ids of an instance
+//	WHO    mig 1         MIG mode; slices N instances; of an instance gi, its GPU
+//	                     instance, and compute, its compute slices
 //
 // Two calls on one device at one time abort the process: the source promises
 // one outstanding call a GPU.
@@ -358,6 +359,12 @@ nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t d, unsigned i, nvm
 		ret = NVML_ERROR_NOT_FOUND;
 	*slice = handle(gpu_of(d), i);
 	return leave(d, ret);
+}
+
+nvmlReturn_t nvmlDeviceGetAttributes_v2(nvmlDevice_t d, nvmlDeviceAttributes_t *a)
+{
+	*a = (nvmlDeviceAttributes_t){0};
+	return unsigned_call(d, "compute", &a->computeInstanceSliceCount);
 }
 
 nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t d, unsigned *id) { return unsigned_call(d, "gi", id); }
