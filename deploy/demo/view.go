@@ -1,0 +1,244 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/clipperhouse/displaywidth"
+)
+
+// The least that a frame is drawn for; a smaller terminal shows a part of it.
+const (
+	minWidth  = 60
+	minHeight = 16
+)
+
+// frame draws m for a terminal of width columns and height rows: at most height
+// lines, none wider than width. Styles are SGR sequences, or nothing.
+func frame(m *Model, width, height int, s styles) []string {
+	v := view{m: m, width: max(width, minWidth), s: s}
+	v.head()
+	v.fleet()
+	v.money()
+	foot := v.foot()
+	v.lists(max(height, minHeight) - len(v.lines) - len(foot))
+	return append(v.lines, foot...)
+}
+
+// A view is a frame in the making.
+type view struct {
+	m     *Model
+	width int
+	s     styles
+	lines []string
+}
+
+func (v *view) line(parts ...string) { v.lines = append(v.lines, strings.Join(parts, "")) }
+
+func (v *view) blank() { v.line("") }
+
+// head is one line: what runs, and the two clocks.
+func (v *view) head() {
+	m := v.m
+	left := " gpumeter · " + m.Source
+	clock := "no facts yet"
+	if !m.Ledger.At.IsZero() {
+		clock = m.Ledger.At.UTC().Format("2006-01-02 15:04:05") + " UTC"
+	}
+	run := short(m.Elapsed)
+	if m.For > 0 {
+		run += " of " + short(m.For)
+	}
+	right := fmt.Sprintf("%s · %s× · %s · %s ", clock, trim(m.Speed), m.Phase, run)
+	v.line(v.s.title(fit(left, v.width-displaywidth.String(right)) + right))
+	v.blank()
+}
+
+// fleet is the bar of GPUs by state, with a legend that has the counts.
+func (v *view) fleet() {
+	counts := whole(v.m.Ledger.States, v.m.Ledger.GPUs)
+	bar := v.width - 2
+	var b strings.Builder
+	for i, cells := range proportional(counts, bar) {
+		b.WriteString(v.s.state(i, strings.Repeat(glyphs()[i], cells)))
+	}
+	v.line(" ", b.String())
+	var legend strings.Builder
+	used := 1
+	for i, s := range v.m.Ledger.States {
+		if counts[i] == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%d %s", counts[i], s.Name)
+		if used += displaywidth.String(text) + 5; used > v.width {
+			break
+		}
+		legend.WriteString(" " + v.s.state(i, glyphs()[i]) + " " + text + "  ")
+	}
+	v.line(legend.String())
+	v.blank()
+}
+
+// money is a row a state: how many GPUs, money per hour now, and so far.
+func (v *view) money() {
+	l := &v.m.Ledger
+	currency := l.Currency
+	if l.Others > 0 {
+		currency += fmt.Sprintf(" (and %d more)", l.Others)
+	}
+	v.line(v.s.dim(fit(fmt.Sprintf(" %-12s %9s %16s %18s", "STATE", "GPUS", "PER HOUR NOW", "SO FAR, "+currency), v.width)))
+	var now, wasted Nano
+	for i, s := range l.States {
+		if s.GPUs == 0 && s.Cost == 0 {
+			continue
+		}
+		now += s.PerHour
+		if wastes(s.Name) {
+			wasted += s.PerHour
+		}
+		row := fmt.Sprintf("%-12s %9.1f %16s %18s", s.Name, s.GPUs, s.PerHour, s.Cost)
+		v.line(" ", v.s.state(i, row[:12]), row[12:])
+	}
+	share := ""
+	if l.Total > 0 {
+		share = fmt.Sprintf(" (%.1f %%)", 100*float64(l.Wasted)/float64(l.Total))
+	}
+	v.line(" ", v.s.bold("spending "+now.String()), " an hour, ", v.s.alarm("wasting "+wasted.String()),
+		" · so far ", v.s.bold(l.Total.String()), ", wasted ", v.s.alarm(l.Wasted.String()), share)
+	v.blank()
+}
+
+// wastes tells whether the time of a state is paid for and does no work although
+// somebody holds it.
+func wastes(state string) bool { return state == "idle" || state == "idle_held" }
+
+// lists divides the rows that are left: half to who is idle, the rest to what
+// happened and what was said about it.
+func (v *view) lists(rows int) {
+	said := v.m.Slack != nil
+	parts := 2
+	if said {
+		parts = 3
+	}
+	rows -= 2 * parts // a title and an empty line each
+	idle := max(rows/2, 2)
+	news := max((rows-idle)/(parts-1), 2)
+	v.idle(idle)
+	v.news(news)
+	if said {
+		v.said(max(rows-idle-news, 2))
+	}
+}
+
+func (v *view) idle(rows int) {
+	list := v.m.Ledger.Idle
+	v.line(v.s.dim(fit(fmt.Sprintf(" IDLE NOW, BY MONEY (%d)%s", len(list), more(len(list), rows)), v.width)))
+	// burnt, per hour and since have their width; the rest is shared
+	const fixed = 1 + 2 + 12 + 10 + 7
+	name := max((v.width-fixed)*2/5, 12)
+	who := max((v.width-fixed-name)/2, 8)
+	for _, f := range list[:min(len(list), rows)] {
+		mark := v.s.dim("○ ")
+		if f.Severity == "alert" {
+			mark = v.s.alarm("● ")
+		}
+		where := f.Node + " " + strings.Join(f.GPUs, ",")
+		v.line(" ", mark, fit(f.Allocation, name), fit(" "+person(f.User, f.Team), who), fit(" "+where, v.width-fixed-name-who),
+			fmt.Sprintf(" %5s %12s %7s/h", f.Since.UTC().Format("15:04"), v.s.alarm(fmt.Sprintf("%12s", f.Burnt)), f.PerHour))
+	}
+	v.fill(len(list), rows, "nobody has held a GPU for five minutes without work")
+}
+
+func (v *view) news(rows int) {
+	list := v.m.Ledger.Findings
+	v.line(v.s.dim(fit(" FINDINGS", v.width)))
+	for _, f := range list[:min(len(list), rows)] {
+		text := fmt.Sprintf("%s (%s): %s %s burnt, %s an hour", f.Allocation, person(f.User, f.Team), f.Burnt, f.Currency, f.PerHour)
+		word := fmt.Sprintf("%-9s", f.News)
+		if f.News == "alert" {
+			word = v.s.alarm(word)
+		}
+		v.line(" ", f.At.UTC().Format("15:04:05"), " ", word, fit(text, v.width-19))
+	}
+	v.fill(len(list), rows, "none yet: an allocation that does nothing opens one after five minutes, and alerts after thirty")
+}
+
+func (v *view) said(rows int) {
+	list := v.m.Slack
+	v.line(v.s.dim(fit(" SLACK, AS IT WOULD BE SENT", v.width)))
+	for _, text := range list[max(0, len(list)-rows):] {
+		v.line(" ", fit(text, v.width-2))
+	}
+	v.fill(len(list), rows, "nothing yet")
+}
+
+// fill makes up for rows that a list does not need.
+func (v *view) fill(have, rows int, empty string) {
+	if have == 0 && rows > 0 {
+		v.line(" ", v.s.dim(fit(empty, v.width-2)))
+		have++
+	}
+	for ; have < rows; have++ {
+		v.blank()
+	}
+	v.blank()
+}
+
+func more(have, rows int) string {
+	if have <= rows {
+		return ""
+	}
+	return fmt.Sprintf(", the first %d", rows)
+}
+
+// foot says how the pipeline does, and where to look further.
+func (v *view) foot() []string {
+	h := &v.m.Health
+	lines := []string{fmt.Sprintf(" %s samples/s · %s rows published · %s facts · lag %s · restated %s · dead letters %s",
+		count(int64(h.SamplesPerSecond)), count(h.Published), count(h.Facts), short(h.Lag), count(int64(v.m.Ledger.Restated)), count(h.DeadLetters))}
+	if v.m.Warning != "" {
+		lines = append(lines, " ! "+v.m.Warning)
+	}
+	doors := ""
+	for _, d := range v.m.Doors {
+		doors += fmt.Sprintf(" %s %s ", d.Name, d.Address)
+	}
+	lines = append(lines, doors)
+	if len(v.m.Try) > 0 {
+		lines = append(lines, " try "+v.m.Try[0])
+	}
+	lines = append(lines, " Ctrl-C stops the source first, then checks the ledger")
+	for i := range lines {
+		lines[i] = v.s.dim(fit(lines[i], v.width))
+	}
+	return lines
+}
+
+// person is a user and a team, as far as they are known.
+func person(user, team string) string {
+	switch {
+	case user == "":
+		user = "nobody known"
+	case team != "":
+		return user + ", " + team
+	}
+	return user
+}
+
+// trim writes a speed without zeros that say nothing.
+func trim(f float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0") }
+
+func count(n int64) string { return grouped(max(n, 0)) }
+
+// short is a span in the two largest units that matter.
+func short(d time.Duration) string {
+	d = max(d, 0)
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d:%02d:%02d", int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60)
+}
