@@ -9,7 +9,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint bench fuzz generate tidy clean
+.PHONY: help build demo test race lint bench fuzz generate tidy clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,11 @@ help: ## what can be made
 build: ## the binaries, into bin/
 	@mkdir -p bin
 	go build -o bin/ ./deploy/cmd/... ./collector/cmd/... ./processor/cmd/... ./sink/cmd/...
+
+demo: ## a fleet's money live, in one process: make demo ARGS="--for 60s --speed 60 --seed 7"
+	@mkdir -p bin
+	go build -o bin/ ./deploy/cmd/gpumeter
+	bin/gpumeter demo $(ARGS)
 
 test: ## every test
 	go test -timeout 40m $(PACKAGES)
