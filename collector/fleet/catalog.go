@@ -40,7 +40,7 @@ func a100(memory uint64) model {
 }
 
 func l40s() model { return model{"NVIDIA L40S", 46068 * mib, 350, 35, 90 * milli, true, false} }
-func l4() model   { return model{"NVIDIA L4", 23034 * mib, 72, 13, 30 * milli, false, false} }
+func l4() model   { return model{"NVIDIA L4", 23034 * mib, 72, 13, 26 * milli, false, false} }
 func a10g() model { return model{"NVIDIA A10G", 23028 * mib, 300, 20, 70 * milli, false, false} }
 
 // catalog lists public on-demand prices in USD. The sources are the price tables
