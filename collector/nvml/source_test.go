@@ -192,16 +192,16 @@ func TestGPUThatSaysNothingHasNoSample(t *testing.T) {
 
 func TestProcessesGoToTheOwners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		owners := &told{owner: map[int]string{7: "slurm/1"}}
-		n, _, _ := newNode(t, testConfig(), owners, works("GPU-a", 7, 8), works("GPU-b", 7))
+		who := &told{owner: map[int]string{7: "slurm/1"}}
+		n, _, _ := newNode(t, testConfig(), who, works("GPU-a", 7, 8), works("GPU-b", 7))
 		to := &rows{}
 		start := time.Now()
 		if err := during(t, n, to, 11*time.Second+time.Millisecond, func() {}); err != nil {
 			t.Fatal(err)
 		}
 		want := []owners.Held{{GPU: "GPU-a", PID: 7}, {GPU: "GPU-a", PID: 8}, {GPU: "GPU-b", PID: 7}}
-		if len(owners.held) != 3 || !slices.Equal(owners.held[0], want) {
-			t.Fatalf("told %v; want %v three times in eleven seconds", owners.held, want)
+		if len(who.held) != 3 || !slices.Equal(who.held[0], want) {
+			t.Fatalf("told %v; want %v three times in eleven seconds", who.held, want)
 		}
 		if len(to.processes) != 9 {
 			t.Fatalf("%d rows of processes, want 9", len(to.processes))
@@ -243,8 +243,8 @@ func TestHoldsOutliveSilence(t *testing.T) {
 			}
 			return []reading{device, one, two}, nil
 		}
-		owners := &told{}
-		n, _, _ := newNode(t, testConfig(), owners, gpu)
+		who := &told{}
+		n, _, _ := newNode(t, testConfig(), who, gpu)
 		if err := during(t, n, &rows{}, 16*time.Second+time.Millisecond, func() {}); err != nil {
 			t.Fatal(err)
 		}
@@ -254,8 +254,8 @@ func TestHoldsOutliveSilence(t *testing.T) {
 		one, two := held("MIG-1", 428_572, 1), held("MIG-2", 285_715, 2)
 		three := held("MIG-1", 428_572, 3)
 		want := [][]owners.Held{{one, two}, {one, two}, {three, two}, {three}}
-		if !reflect.DeepEqual(owners.held, want) {
-			t.Errorf("told %v, want %v", owners.held, want)
+		if !reflect.DeepEqual(who.held, want) {
+			t.Errorf("told %v, want %v", who.held, want)
 		}
 	})
 }
