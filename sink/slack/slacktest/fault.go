@@ -32,6 +32,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, c Call, work func
 		w.Header().Set("Retry-After", fmt.Sprint(int((fault.RetryAfter+time.Second-1)/time.Second)))
 		http.Error(w, "ratelimited", http.StatusTooManyRequests)
 		return
+	case fault.Code != "" && c.Method == "webhook":
+		http.Error(w, fault.Code, webhookStatus(fault.Code))
+		return
 	case fault.Code != "":
 		answer(w, problem(fault.Code))
 		return
@@ -53,6 +56,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, c Call, work func
 	default:
 		answer(w, out)
 	}
+}
+
+// webhookStatus is the status that goes with an error of a webhook, where the
+// code stands in the body.
+func webhookStatus(code string) int {
+	switch code {
+	case "channel_not_found", "no_service":
+		return http.StatusNotFound
+	case "invalid_auth", "action_prohibited":
+		return http.StatusForbidden
+	case "internal_error":
+		return http.StatusInternalServerError
+	}
+	return http.StatusBadRequest
 }
 
 // answer writes JSON, or the plain text with which webhooks answer.
