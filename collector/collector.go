@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/gpumeter/gpumeter/collector/owners"
 	"github.com/gpumeter/gpumeter/collector/publish"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
@@ -20,6 +21,7 @@ type Config struct {
 	Broker broker.Config  `koanf:",squash"`
 	Topics broker.Layout  `koanf:",squash"`
 	Source Source         `koanf:"source"`
+	Owners owners.Config  `koanf:"owners"` // of the processes that nvml sees
 	Batch  publish.Config `koanf:"batch"`
 }
 
@@ -28,13 +30,18 @@ func DefaultConfig() Config {
 	return Config{
 		Topics: broker.DefaultLayout(),
 		Source: DefaultSource(),
+		Owners: owners.DefaultConfig(),
 		Batch:  publish.DefaultConfig(),
 	}
 }
 
 // Validate gives everything that is wrong, with the reasons.
 func (c Config) Validate() error {
-	return errors.Join(c.Broker.Validate(), c.Topics.Validate(), c.Source.Validate(), c.Batch.Validate())
+	all := errors.Join(c.Broker.Validate(), c.Topics.Validate(), c.Source.Validate(), c.Batch.Validate())
+	if c.Source.Kind == KindNVML {
+		all = errors.Join(all, c.Owners.Validate())
+	}
+	return all
 }
 
 // Env is what the collector gets from its surroundings.
@@ -95,7 +102,7 @@ func publishSource(ctx context.Context, cfg Config, env Env, client *kgo.Client,
 	if env.Ready != nil {
 		env.Ready(to.Stats)
 	}
-	err = cfg.Source.open(to.Ignored).Run(ctx, to)
+	err = collect(ctx, cfg, env, to)
 	err = errors.Join(err, to.Flush(life))
 	giveUp()
 	err = errors.Join(err, to.Close())

@@ -1,10 +1,15 @@
 package collector
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gpumeter/gpumeter/collector/files"
 	"github.com/gpumeter/gpumeter/collector/fleet"
+	"github.com/gpumeter/gpumeter/collector/nvml"
+	"github.com/gpumeter/gpumeter/collector/owners"
+	"github.com/gpumeter/gpumeter/collector/publish"
 	"github.com/gpumeter/gpumeter/collector/source"
 )
 
@@ -12,38 +17,63 @@ import (
 const (
 	KindFiles = "files" // a directory of the input contract
 	KindFleet = "fleet" // a synthetic fleet
+	KindNVML  = "nvml"  // the GPUs of this node, and who holds them
 )
 
 // Source says what is collected: one source, with its own settings. The settings
 // of the others are not looked at.
 type Source struct {
-	Kind  string       `koanf:"kind" doc:"what is collected: files or fleet"`
+	Kind  string       `koanf:"kind" doc:"what is collected: files, fleet or nvml"`
 	Files files.Config `koanf:"files"`
 	Fleet fleet.Config `koanf:"fleet"`
+	NVML  nvml.Config  `koanf:"nvml"`
 }
 
 // DefaultSource reads files; their directory must be given.
 func DefaultSource() Source {
-	return Source{Kind: KindFiles, Files: files.DefaultConfig(), Fleet: fleet.DefaultConfig()}
+	return Source{Kind: KindFiles, Files: files.DefaultConfig(), Fleet: fleet.DefaultConfig(), NVML: nvml.DefaultConfig()}
 }
 
-// Validate gives the first thing that is wrong with the source that is named.
+// Validate gives what is wrong with the source that is named.
 func (s Source) Validate() error {
 	switch s.Kind {
 	case KindFiles:
 		return s.Files.Validate()
 	case KindFleet:
 		return s.Fleet.Validate()
+	case KindNVML:
+		return s.NVML.Validate()
 	default:
-		return fmt.Errorf("source.kind: %q is not %s or %s", s.Kind, KindFiles, KindFleet)
+		return fmt.Errorf("source.kind: %q is not %s, %s or %s", s.Kind, KindFiles, KindFleet, KindNVML)
 	}
 }
 
-// open makes the source that is named, which must be valid. ignored is told
-// fields that the input contract does not know.
-func (s Source) open(ignored func(stream, field string)) source.Source {
-	if s.Kind == KindFleet {
-		return fleet.Live{Config: s.Fleet}
+// collect runs the source that is named until it has no more or ctx ends.
+func collect(ctx context.Context, cfg Config, env Env, to *publish.Publisher) error {
+	switch cfg.Source.Kind {
+	case KindFleet:
+		return fleet.Live{Config: cfg.Source.Fleet}.Run(ctx, to)
+	case KindNVML:
+		return collectNode(ctx, cfg, env, to)
+	default:
+		return files.Source{Config: cfg.Source.Files, Ignored: to.Ignored}.Run(ctx, to)
 	}
-	return files.Source{Config: s.Files, Ignored: ignored}
+}
+
+// collectNode samples the GPUs of this node and tells who holds them.
+func collectNode(ctx context.Context, cfg Config, env Env, to source.Sink) (err error) {
+	node, err := cfg.Source.NVML.Named()
+	if err != nil {
+		return err
+	}
+	holders, err := owners.New(cfg.Owners, node.Node)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, holders.Close()) }()
+	gpus, err := nvml.New(node, nvml.Env{Log: env.Log, Meter: env.Meter, Owners: holders})
+	if err != nil {
+		return err
+	}
+	return gpus.Run(ctx, to)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"time"
 )
@@ -31,6 +32,21 @@ type Config struct {
 // the provider.
 func DefaultConfig() Config {
 	return Config{Interval: time.Second, Timeout: 500 * time.Millisecond, Processes: 5 * time.Second, PricingCategory: "on_demand"}
+}
+
+// Named is c with the names that were left empty.
+func (c Config) Named() (Config, error) {
+	if c.Node == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return c, fmt.Errorf("source.nvml.node: none given, and the host has none: %w", err)
+		}
+		c.Node = name
+	}
+	if c.Resource == "" {
+		c.Resource = c.Node
+	}
+	return c, nil
 }
 
 // gpmGap is less than what two counter samples must be apart: NVML asks for more

@@ -2,10 +2,8 @@ package nvml
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math"
-	"os"
 	"slices"
 	"time"
 
@@ -42,15 +40,9 @@ func New(cfg Config, env Env) (source.Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Node == "" {
-		name, err := os.Hostname()
-		if err != nil {
-			return nil, fmt.Errorf("source.nvml.node: none given, and the host has none: %w", err)
-		}
-		cfg.Node = name
-	}
-	if cfg.Resource == "" {
-		cfg.Resource = cfg.Node
+	cfg, err := cfg.Named()
+	if err != nil {
+		return nil, err
 	}
 	return &node{cfg: cfg, env: env, open: openDriver}, nil
 }

@@ -1,6 +1,7 @@
 // Command gpumeter-collector publishes what a source says of GPUs to Kafka: files
-// of the input contract, or a synthetic fleet. Its configuration and its stop are those of every
-// gpumeter binary: see package service.
+// of the input contract, the GPUs of its node, or a synthetic fleet. Its
+// configuration and its stop are those of every gpumeter binary: see package
+// service.
 package main
 
 import (
@@ -50,10 +51,13 @@ files   a directory of the input contract (samples.ndjson, processes.ndjson,
         files. With source.files.follow it waits for more, for files to appear and
         for rotation, until it is told to stop.
 fleet   a synthetic fleet that follows from source.fleet.seed, live or faster, and
-        the truth of what it simulated (source.fleet.truth).`,
+        the truth of what it simulated (source.fleet.truth).
+nvml    the GPUs of this node, by NVIDIA's management library, and who holds them
+        (owners.*): the agent of a GPU node. It goes on until it is told to stop.`,
 		Example: `  gpumeter-collector --set brokers=kafka-1:9092,kafka-2:9092 --set source.files.dir=/var/lib/gpu-events
   gpumeter-collector --config collector.yaml --set source.files.follow=true
-  gpumeter-collector --set brokers=localhost:9092 --set source.kind=fleet --set source.fleet.gpus=64 --set source.fleet.speed=60`,
+  gpumeter-collector --set brokers=localhost:9092 --set source.kind=fleet --set source.fleet.gpus=64 --set source.fleet.speed=60
+  gpumeter-collector --set brokers=kafka-1:9092 --set source.kind=nvml --set source.nvml.provider=aws --set source.nvml.sku=p5.48xlarge`,
 		Defaults: func() config {
 			return config{Shell: service.DefaultConfig(defaultPort), Collector: collector.DefaultConfig()}
 		},

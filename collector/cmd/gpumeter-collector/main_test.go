@@ -38,7 +38,9 @@ func TestCommand(t *testing.T) {
 		{"unknown key", []string{"--set", "batch.row=1"}, 1, `did you mean "batch.rows"`},
 		{"a fleet", []string{"--set", "http.listen=", "--set", brokers, "--set", "source.kind=fleet", "--set", "source.fleet.gpus=8", "--set", "source.fleet.speed=10000", "--set", "source.fleet.start=2026-06-01T00:00:00Z", "--set", "source.fleet.duration=1m"}, 0, "stream=resources rows=1"},
 		{"a fleet of half a node", []string{"--set", brokers, "--set", "source.kind=fleet", "--set", "source.fleet.gpus=4"}, 1, "source.fleet.gpus: 4 is not a multiple of 8"},
-		{"no such source", []string{"--set", brokers, "--set", "source.kind=dcgm"}, 1, `source.kind: "dcgm" is not files or fleet`},
+		{"a node of nobody", []string{"--set", brokers, "--set", "source.kind=nvml", "--set", "owners.proc=proc"}, 1, `owners.proc: "proc" is not an absolute path`},
+		{"a node without driver", []string{"--set", "http.listen=", "--set", brokers, "--set", "source.kind=nvml", "--set", "source.nvml.provider=here", "--set", "source.nvml.library=/no/such/library.so"}, 1, "/no/such/library.so"},
+		{"no such source", []string{"--set", brokers, "--set", "source.kind=dcgm"}, 1, `source.kind: "dcgm" is not files, fleet or nvml`},
 		{"no directory", []string{"--set", "http.listen=", "--set", brokers, "--set", "source.files.dir=/no/such/place"}, 1, "/no/such/place"},
 	} {
 		t.Run(run.name, func(t *testing.T) {
