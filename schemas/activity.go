@@ -3,6 +3,10 @@ package schemas
 // StateReleased in an Activity: the allocation no longer holds the GPU.
 const StateReleased uint32 = 0
 
+// ActiveStep, in milliseconds: active time is said up to whole steps of it, so
+// that a fleet at work says little. It is how late work is known at most.
+const ActiveStep = 30_000
+
 // An Activity is a stretch of time in which one GPU or slice, held by one
 // allocation, was in one measured state (rules 2 and 4). Time that no sample
 // speaks for has no row but where it takes something back, and neither has the
@@ -12,7 +16,7 @@ const StateReleased uint32 = 0
 //
 // A row without allocation is a watermark: all that the samples partition Engine
 // had to say of the time before From has been said, except for what comes late
-// and the last ten seconds of what is active.
+// and the last ActiveStep of what is active.
 // Each engine writes one about every second of its time to every partition. Who
 // folds an allocation over several nodes waits for the engines of its silent
 // GPUs until then: after an outage one engine may be hours ahead of another.

@@ -6,15 +6,12 @@ import (
 )
 
 // Detectors want to know at once what allocations do, and most of the time the
-// answer is: they work. So active time is said up to whole steps of ten seconds
-// only, and samples of a GPU that goes on working are looked at once a step. All
-// other time is said up to the newest sample. So a recovered engine knows that
+// answer is: they work. So active time is said up to whole steps only, and samples
+// of a GPU that goes on working are looked at once a step. All other time is said up to the newest sample. So a recovered engine knows that
 // what lies before the last whole step was said. Saying it again changes nothing.
 
-const (
-	activeStep    = 10_000 // ms
-	watermarkStep = 1_000  // ms of horizon between two watermarks
-)
+// watermarkStep is how many ms of horizon lie between two watermarks.
+const watermarkStep = 1_000
 
 // busy tells whether every sample of rows [i, j) is active by its activity alone.
 func (e *Engine) busy(b *schemas.Samples, i, j int) bool {
@@ -119,7 +116,7 @@ func (e *Engine) announce(g *gpu) {
 // assume takes as said what a predecessor has said at least: it may be said again.
 func (e *Engine) assume(g *gpu) {
 	for _, s := range g.series {
-		s.announcedTo(floorTo(s.known, activeStep))
+		s.announcedTo(floorTo(s.known, schemas.ActiveStep))
 	}
 }
 
@@ -130,7 +127,7 @@ func (s *series) announcedTo(t int64) {
 		s.announced = forever
 		return
 	}
-	s.wake = floorTo(s.known, activeStep) + activeStep
+	s.wake = floorTo(s.known, schemas.ActiveStep) + schemas.ActiveStep
 }
 
 // announcePiece says what the holders of p did. Behind the newest sample nothing is
@@ -154,7 +151,7 @@ func (e *Engine) announcePiece(g *gpu, p *piece) {
 			heard = s
 			if n := len(e.tally.runs) - 1; !over && e.tally.runs[n].state == schemas.StateActive {
 				last := &e.tally.runs[n]
-				last.to = max(last.from, floorTo(last.to, activeStep))
+				last.to = max(last.from, floorTo(last.to, schemas.ActiveStep))
 				s.to = last.to
 			}
 		}

@@ -171,8 +171,8 @@ func TestActivityLive(t *testing.T) {
 	})
 }
 
-// Idle time is said up to the newest sample at once, active time in steps of ten
-// seconds, and a release when it happens.
+// Idle time is said up to the newest sample at once, active time in whole
+// steps, and a release when it happens.
 func TestWhatIsSaidWhen(t *testing.T) {
 	e := newEngine(t, config())
 	const start = 1_780_279_200_000
@@ -210,20 +210,20 @@ func TestWhatIsSaidWhen(t *testing.T) {
 	}
 	second(2, 0)
 	expect(2, 1, 2)
-	for k := int64(3); k < 10; k++ {
+	for k := int64(3); k < 30; k++ {
 		if second(k, 900_000); len(got) != 0 {
 			t.Fatalf("at %d s: %+v", k, got)
 		}
 	}
-	second(11, 900_000)
-	expect(1, 2, 10)
-	second(12, 0)
-	if len(got) != 2 || got[0].State != 1 || got[0].To != start+11_000 || got[1].State != 2 || got[1].To != start+12_000 {
+	second(31, 900_000)
+	expect(1, 2, 30)
+	second(32, 0)
+	if len(got) != 2 || got[0].State != 1 || got[0].To != start+31_000 || got[1].State != 2 || got[1].To != start+32_000 {
 		t.Fatalf("said %+v", got)
 	}
-	e.AddAllocation(&schemas.Allocation{TS: start + 12_500, Event: schemas.EventEnd, Allocation: "a", ReqGPUs: -1, ReqWalltime: -1})
-	second(13, 0)
-	if n := len(got); n != 2 || got[0].To != start+12_500 || got[1].State != schemas.StateReleased || got[1].From != start+12_500 {
+	e.AddAllocation(&schemas.Allocation{TS: start + 32_500, Event: schemas.EventEnd, Allocation: "a", ReqGPUs: -1, ReqWalltime: -1})
+	second(33, 0)
+	if n := len(got); n != 2 || got[0].To != start+32_500 || got[1].State != schemas.StateReleased || got[1].From != start+32_500 {
 		t.Fatalf("said %+v", got)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gpumeter/gpumeter/schemas"
 )
 
 // Config says what counts as idle. Times are in ms.
@@ -14,7 +16,7 @@ type Config struct {
 	cell  int64   // stretches are merged within cells of this length; default a minute
 	steps []int64 // an open finding is revised this long after it opened or rose; then hourly
 
-	settled int64 // active time is said this late at most; default ten seconds, as the engine does
+	settled int64 // active time is said this late at most; default schemas.ActiveStep
 }
 
 // Settings are the rule for one class of workload.
@@ -82,7 +84,7 @@ func (c Config) withDefaults() Config {
 		c.steps = []int64{5 * minute, 15 * minute, 30 * minute, hour}
 	}
 	if c.settled == 0 {
-		c.settled = 10_000
+		c.settled = schemas.ActiveStep
 	}
 	return c
 }
