@@ -15,9 +15,9 @@ type Config struct {
 	Seed     uint64        `koanf:"seed" doc:"what is simulated: one seed, one fleet"`
 	GPUs     int           `koanf:"gpus" doc:"GPUs, in nodes of 8"`
 	Interval time.Duration `koanf:"interval" doc:"event time between two samples of a GPU, in whole seconds"`
-	Start    time.Time     `koanf:"start" doc:"first instant, RFC 3339; not given = chosen so that event time is never ahead of the clock"`
+	Start    time.Time     `koanf:"start" doc:"first instant, RFC 3339; not given = now, or so long ago that an accelerated fleet ends now"`
 	Duration time.Duration `koanf:"duration" doc:"event time that is simulated, 0 = until it is stopped"`
-	Speed    float64       `koanf:"speed" doc:"event time per time; above 1 it begins in the past and goes on at 1 once it has caught up"`
+	Speed    float64       `koanf:"speed" doc:"event time per time; faster than 1 until it has caught up with the clock"`
 	Truth    string        `koanf:"truth" doc:"file that the truth is written to as NDJSON, empty = none"`
 }
 

@@ -26,8 +26,9 @@ const (
 )
 
 // Run hands over events until ctx ends or the duration is over; both are regular
-// ends. A fleet whose start lies in the past hands over what it missed as fast as
-// it is taken. Event time is never ahead of the clock.
+// ends. At speed 1 event time is the clock's: a fleet whose start lies in the past
+// hands over what it missed as fast as it is taken. At any other it begins at the
+// start. It is never ahead of the clock.
 func (l Live) Run(ctx context.Context, to source.Sink) error {
 	cfg := l.Config
 	if err := cfg.Validate(); err != nil {
@@ -75,8 +76,10 @@ type pace struct {
 
 // at is the event time at a time of the clock.
 func (p pace) at(now time.Time) (t int64, over bool) {
-	t = p.fleet.start + int64(float64(now.Sub(p.begun).Milliseconds())*p.speed)
-	t = min(t, now.UnixMilli())
+	t = now.UnixMilli()
+	if p.speed != 1 {
+		t = min(t, p.fleet.start+int64(float64(now.Sub(p.begun).Milliseconds())*p.speed))
+	}
 	if p.end > 0 && t >= p.end {
 		return p.end, true
 	}
