@@ -10,7 +10,7 @@ import (
 // relative to another cgroup namespace (/../..): components speak for themselves.
 func ParseCgroup(text string) Owner {
 	best := Owner{Kind: User, UID: noUID}
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.ToValidUTF8(text, "?")) {
 		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
 		if len(fields) < 3 {
 			continue

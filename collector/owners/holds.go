@@ -67,19 +67,18 @@ func newHolds(node, boot string) *holds {
 // observe takes everything that is on the GPUs at ts. Newcomers come first, in
 // the order of their starts, so that every GPU is held from its own process on.
 func (h *holds) observe(ts int64, seen []sighting) (events []schemas.Allocation) {
-	slices.SortFunc(seen, func(a, b sighting) int {
-		return cmp.Or(cmp.Compare(a.process.born, b.process.born), compareKeys(a.process.key, b.process.key))
-	})
 	sighted := make(map[key]bool, len(seen))
+	var fresh []newcomer
 	for _, s := range seen {
 		sighted[s.process.key] = true
+		s.process.absent = 0
 		if s.process.hold == nil {
-			events = h.join(events, s, ts)
+			fresh = append(fresh, newcomer{s, h.since(s.process, ts)})
 		}
 	}
+	events = h.welcome(events, fresh)
 	changed := map[*hold]bool{}
 	for _, s := range seen {
-		s.process.absent = 0
 		if hold := s.process.hold; !slices.Equal(hold.on[s.process.key], s.gpus) {
 			hold.on[s.process.key] = s.gpus
 			changed[hold] = true
@@ -94,28 +93,61 @@ func (h *holds) observe(ts int64, seen []sighting) (events []schemas.Allocation)
 	return events
 }
 
-// join puts a process into the hold of its group, or begins one.
-func (h *holds) join(events []schemas.Allocation, s sighting, ts int64) []schemas.Allocation {
-	p := s.process
+// A newcomer is a process that is in no hold, and since when it holds its GPUs.
+type newcomer struct {
+	sighting
+	since int64
+}
+
+// since is when a newcomer that is seen at ts came to its GPUs.
+func (h *holds) since(p *process, ts int64) int64 {
 	at := min(p.born, ts)
 	if h.before > 0 && p.born < h.before-settled || p.holds > 0 {
 		at = max(at, min(h.before, ts))
 	}
-	h.procs[p.key] = p
-	p.holds++
-	hold := h.open[p.group]
+	return at
+}
+
+// welcome puts newcomers into the holds of their groups, or begins them. Those of
+// one group and instant come together.
+func (h *holds) welcome(events []schemas.Allocation, fresh []newcomer) []schemas.Allocation {
+	slices.SortFunc(fresh, func(a, b newcomer) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.process.group, b.process.group),
+			cmp.Compare(a.process.born, b.process.born), compareKeys(a.process.key, b.process.key))
+	})
+	for len(fresh) > 0 {
+		first, n := fresh[0], 1
+		for n < len(fresh) && fresh[n].since == first.since && fresh[n].process.group == first.process.group {
+			n++
+		}
+		events = h.join(events, fresh[:n])
+		fresh = fresh[n:]
+	}
+	return events
+}
+
+func (h *holds) join(events []schemas.Allocation, fresh []newcomer) []schemas.Allocation {
+	first := fresh[0]
+	hold, begins := h.open[first.process.group], false
 	if hold == nil {
-		hold = h.begin(p, at)
-		hold.gpus = slices.Clone(s.gpus)
-		hold.start.GPUs = hold.gpus
-		events = append(events, hold.start)
+		hold, begins = h.begin(first.process, first.since), true
 	}
-	p.hold = hold
-	hold.on[p.key] = s.gpus
-	if hold.grants && p.grants {
-		hold.roots[p.root] = true
+	for _, n := range fresh {
+		p := n.process
+		p.hold = hold
+		p.holds++
+		h.procs[p.key] = p
+		hold.on[p.key] = n.gpus
+		if hold.grants && p.grants {
+			hold.roots[p.root] = true
+		}
 	}
-	return hold.settle(events, at)
+	if !begins {
+		return hold.settle(events, first.since)
+	}
+	hold.gpus = hold.union()
+	hold.start.GPUs = hold.gpus
+	return append(events, hold.start)
 }
 
 func (h *holds) begin(p *process, at int64) *hold {
@@ -137,8 +169,8 @@ func (h *holds) id(p *process) string {
 	}
 	id := strings.Join([]string{string(p.owner.Kind), h.node, p.owner.who(p.uid), h.boot}, "/") +
 		"-" + strconv.FormatUint(first.Start, 10) + "-" + strconv.Itoa(first.PID)
-	if p.holds > 1 && !p.grants {
-		id += "-" + strconv.Itoa(p.holds)
+	if p.holds > 0 && !p.grants {
+		id += "-" + strconv.Itoa(p.holds+1)
 	}
 	return id
 }
@@ -211,6 +243,11 @@ func (h *holds) exit(k key, at int64, how outcome) (events []schemas.Allocation)
 		events = h.left(events, hold, at)
 	}
 	delete(h.procs, k)
+	for _, p := range h.procs {
+		if p.root == k { // it would keep the next hold open for ever
+			p.root = p.key
+		}
+	}
 	return events
 }
 

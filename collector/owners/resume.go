@@ -31,7 +31,7 @@ func (t *Tracker) resume() error {
 		t.holds.procs[p.key] = p
 	}
 	t.holds.before = j.Seen
-	for k := range t.holds.watched() {
+	for _, k := range slices.SortedFunc(maps.Keys(t.holds.watched()), compareKeys) {
 		alive, exit := false, 0
 		if j.Boot == t.holds.boot {
 			alive, exit = t.read.proc.lives(k)

@@ -13,13 +13,15 @@ func judge(name string) suspicion {
 	words := nameWords(name)
 	strongest := harmless
 	for i, w := range words {
+		if endsSecret(w) {
+			return secret
+		}
 		switch w {
 		case "token":
 			if !isModelToken(words, i) {
 				strongest = secret
 			}
-		case "secret", "secrets", "password", "passwd", "passphrase", "pwd", "pass", "apikey", "accesskey", "secretkey",
-			"privatekey", "credential", "credentials", "authorization", "cookie", "bearer", "dsn", "pat":
+		case "secrets", "passwords", "pwd", "pass", "credential", "credentials", "authorization", "cookie", "bearer", "dsn", "pat":
 			strongest = secret
 		case "key":
 			strongest = max(strongest, judgeKey(words[:i]))
@@ -28,6 +30,19 @@ func judge(name string) suspicion {
 		}
 	}
 	return strongest
+}
+
+// endsSecret tells words that are secret also with others before them: pgpassword.
+func endsSecret(word string) bool {
+	for _, end := range []string{
+		"password", "passwd", "passphrase", "secret",
+		"apikey", "accesskey", "secretkey", "privatekey", "authtoken", "accesstoken", "apitoken", "bearertoken",
+	} {
+		if strings.HasSuffix(word, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // isModelToken tells the tokens of a tokenizer (eos_token, token-id) from those

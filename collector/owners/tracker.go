@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -126,8 +127,8 @@ func (t *Tracker) Observe(ts int64, held []Held, to source.Sink) (map[int]string
 // look finds the processes that have gone among those that are not watched.
 func (t *Tracker) look(ts int64) error {
 	var err error
-	for k, stop := range t.watches {
-		if stop != nil {
+	for _, k := range slices.SortedFunc(maps.Keys(t.watches), compareKeys) {
+		if t.watches[k] != nil {
 			continue
 		}
 		if alive, exit := t.read.proc.lives(k); !alive {
