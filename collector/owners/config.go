@@ -12,12 +12,15 @@ import (
 type Config struct {
 	Proc   string   `koanf:"proc" doc:"where /proc of the node is mounted"`
 	State  string   `koanf:"state" doc:"file that remembers open allocations over a restart, empty = none"`
+	Ignore []string `koanf:"ignore" doc:"programs that hold no GPU though the driver lists them, by the first 15 characters of their name"`
 	Labels []string `koanf:"labels" doc:"variables of a process's environment that become labels, as VARIABLE=label; of one label the first that is set counts"`
 }
 
-// DefaultConfig looks at this machine and keeps no state.
+// DefaultConfig looks at this machine and keeps no state. It ignores display
+// servers, which sit on every GPU beside the work, and the server of CUDA MPS,
+// whose clients are listed themselves: each would bear a share of the cost.
 func DefaultConfig() Config {
-	return Config{Proc: "/proc", Labels: []string{
+	return Config{Proc: "/proc", Ignore: []string{"Xorg", "Xwayland", "gnome-shell", "nvidia-cuda-mps"}, Labels: []string{
 		"GPUMETER_TEAM=team", "GPUMETER_PROJECT=project", "GPUMETER_COST_CENTER=cost_center",
 		"GPUMETER_ENVIRONMENT=environment", "GPUMETER_MODEL=model", "GPUMETER_MODEL_VERSION=model_version",
 		"GPUMETER_PHASE=phase", "WANDB_PROJECT=project", "WANDB_NAME=run", "MLFLOW_EXPERIMENT_NAME=experiment",

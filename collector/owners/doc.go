@@ -27,7 +27,8 @@
 // of it, from the first observation without it. Slurm jobs, and pods whose
 // environment names the devices that were granted to them, hold what they used
 // until they end: while the process that all of theirs descend from lives, a
-// pause between two runs releases nothing.
+// pause between two runs releases nothing. (A container that restarts in its pod
+// is a new allocation with the same pod_uid.)
 //
 // # Ids
 //
@@ -51,6 +52,9 @@
 //
 // # What is said of a process
 //
+// The user is that of the process; inside pods and containers the user id is the
+// image's choice and says nothing, so it is empty there unless GPUMETER_USER or
+// JUPYTERHUB_USER is set or the container runs below a user's own systemd.
 // Arguments pass Mask. Of the environment only the variables named in Config and
 // those of [Config.Labels] leave the process's page; nothing else is kept.
 // Whatever cannot be read is counted in Stats and said to nobody.

@@ -65,8 +65,8 @@ func namespaceVariables(k Kind) []string {
 	}
 }
 
-// userVariables are asked where the user id of the process is the image's choice,
-// or names somebody whom only the cluster's directory knows.
+// userVariables are asked where the user id of the process is the image's choice
+// or names nobody whom this machine knows.
 func userVariables(k Kind) []string {
 	switch k {
 	case Slurm:

@@ -27,6 +27,8 @@ type process struct {
 	root   key    // the ancestor that they all descend from
 	about  schemas.Allocation
 
+	ignored bool // it holds nothing; only key is set
+
 	hold   *hold
 	absent int64 // first observation without it, 0 = it was in the last
 	holds  int   // how many it has been part of

@@ -2,12 +2,10 @@ package owners
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/gpumeter/gpumeter/schemas"
 )
-
-// minPerson is the least user id of people; below are those of the system.
-const minPerson = 1000
 
 // A reader reads from /proc what identifies a process.
 type reader struct {
@@ -16,15 +14,19 @@ type reader struct {
 	names  *names
 	rules  []labelRule
 	wanted map[string]bool
+	ignore map[string]bool // programs
 	node   string
 }
 
 // identify finds out whose a process is. Everything is read anew, and the start
 // once more at the end: a pid that was reused meanwhile is nobody's.
 func (r *reader) identify(pid int) (*process, error) {
-	k, _, err := r.proc.at(pid)
+	k, s, err := r.proc.at(pid)
 	if err != nil {
 		return nil, err
+	}
+	if r.ignore[s.comm] {
+		return &process{key: k, ignored: true}, nil
 	}
 	p := &process{key: k, born: r.clock.at(k.Start), root: k}
 	owner, readable := r.proc.owner(pid)
@@ -74,22 +76,29 @@ func (r *reader) about(p *process, env environ, comm string) schemas.Allocation 
 }
 
 // user who asked for it. Inside pods and containers the user id is the image's
-// choice: nobody unless a variable tells, the container runs below a user's own
-// systemd, or docker was told to run as a person of this machine.
+// choice, and that a person of this machine has the same number is chance: it is
+// nobody unless a variable tells or the container runs below a user's own systemd.
 func (r *reader) user(p *process, env environ) string {
-	told := env.first(userVariables(p.owner.Kind)...)
-	switch {
-	case told != "":
-		return told
-	case p.owner.Kind == Pod:
-		return ""
-	case p.owner.UID != noUID && p.owner.Kind != Unit:
-		return r.names.name(p.owner.UID)
-	case p.owner.Kind == Container && p.uid < minPerson, p.uid == noUID:
-		return ""
-	default:
-		return r.names.name(p.uid)
+	uid, told := p.uid, env.first(userVariables(p.owner.Kind)...)
+	switch p.owner.Kind {
+	case Pod, Container:
+		if told != "" {
+			return told
+		}
+		uid = p.owner.UID
+	case Slurm:
+		if p.owner.UID != noUID {
+			uid = p.owner.UID
+		}
 	}
+	if uid == noUID {
+		return told
+	}
+	name := r.names.name(uid)
+	if told != "" && name == strconv.Itoa(uid) { // this machine does not know the cluster's directory
+		return told
+	}
+	return name
 }
 
 // fallbackName is what people call it where the environment gives no name.

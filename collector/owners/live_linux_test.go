@@ -7,64 +7,13 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/gpumeter/gpumeter/collector/source"
 	"github.com/gpumeter/gpumeter/schemas"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// events is a sink that keeps the allocation events.
-type events struct {
-	source.Sink
-	mu   sync.Mutex
-	all  []schemas.Allocation
-	more chan struct{} // has an item after every event
-}
-
-func newEvents() *events { return &events{more: make(chan struct{}, 1)} }
-
-func (e *events) Allocation(a schemas.Allocation) error {
-	e.mu.Lock()
-	e.all = append(e.all, a)
-	e.mu.Unlock()
-	select {
-	case e.more <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-// take returns what came since the last call.
-func (e *events) take() []schemas.Allocation {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	all := e.all
-	e.all = nil
-	return all
-}
-
-// wait returns what comes next.
-func (e *events) wait(t *testing.T) []schemas.Allocation {
-	t.Helper()
-	late := time.After(10 * time.Second)
-	for {
-		if all := e.take(); len(all) > 0 {
-			return all
-		}
-		select {
-		case <-e.more:
-		case <-late:
-			t.Fatal("no event within 10 s")
-		}
-	}
-}
 
 // child starts a process of its own and returns how to end it. It is up: what it
 // is sent came back.
@@ -179,6 +128,25 @@ func TestRestartSaysTheSame(t *testing.T) {
 	}
 	if said[0] != said[1] || said[1] != said[2] || !strings.Contains(said[0], "-"+strconv.Itoa(pid)) {
 		t.Errorf("said\n%s\n%s\n%s", said[0], said[1], said[2])
+	}
+}
+
+// How a process ended is known until its parent asks.
+func TestOutcomeOfAChild(t *testing.T) {
+	for signal, want := range map[syscall.Signal]string{syscall.SIGTERM: stateCancelled, syscall.SIGKILL: stateFailed} {
+		tracker, to := open(t, DefaultConfig()), newEvents()
+		pid, _ := child(t) // waited for at the end of the test
+		observe(t, tracker, time.Now().UnixMilli(), []Held{{GPU: "GPU-a", PID: pid}}, to)
+		to.take()
+		if tracker.Stats().Polled > 0 {
+			t.Skip("this kernel has no pidfds")
+		}
+		if err := syscall.Kill(pid, signal); err != nil {
+			t.Fatal(err)
+		}
+		if got := to.wait(t); len(got) != 1 || got[0].State != want {
+			t.Errorf("signal %v: %+v, want %s", signal, got, want)
+		}
 	}
 }
 

@@ -47,8 +47,8 @@ func (t *Tracker) resume() error {
 // read any more the note has enough to end it.
 func (t *Tracker) restored(n pidNote, of record) *process {
 	p, err := t.read.identify(n.PID)
-	if err != nil || p.key != n.key {
-		p = &process{key: n.key, group: of.Group, grants: of.Grants, root: n.key, about: of.Start}
+	if err != nil || p.key != n.key || p.ignored {
+		return &process{key: n.key, born: n.Born, holds: n.Holds, group: of.Group}
 	}
 	p.born, p.holds = n.Born, n.Holds
 	t.byPID[n.PID] = p

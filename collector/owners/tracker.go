@@ -26,6 +26,7 @@ type Held struct {
 type Stats struct {
 	Unreadable int64 // observations of a process of which too little can be read to say whose it is
 	Gone       int64 // observations of a pid that no process has: it exited just now, or is of another pid namespace
+	Ignored    int64 // observations of programs that are told to be ignored
 	Polled     int64 // processes whose end is seen by looking only
 	StateLost  int64 // state files that could not be read; what they knew is not known
 	StateFails int64 // state files that could not be written
@@ -75,13 +76,16 @@ func newTracker(cfg Config, node string, exact func() (int64, bool)) (*Tracker, 
 	}
 	t := &Tracker{
 		read: &reader{
-			proc: proc, names: newNames(), rules: labelRules(cfg.Labels), node: node,
+			proc: proc, names: newNames(), rules: labelRules(cfg.Labels), node: node, ignore: map[string]bool{},
 			clock: &bootClock{btime: btime, exact: exact, again: proc.btime},
 		},
 		path: cfg.State, now: time.Now, last: map[int]string{},
 		holds: newHolds(node, proc.boot()), byPID: map[int]*process{}, watches: map[key]func(){},
 	}
 	t.read.wanted = wanted(t.read.rules)
+	for _, program := range cfg.Ignore {
+		t.read.ignore[program] = true
+	}
 	if cfg.State == "" {
 		return t, nil
 	}
@@ -147,9 +151,14 @@ func (t *Tracker) sight(held []Held) []sighting {
 		i, known := at[h.PID]
 		if !known {
 			i = -1
-			if p, err := t.process(h.PID); err != nil {
-				t.count(err)
-			} else {
+			switch p, err := t.process(h.PID); {
+			case errors.Is(err, errGone):
+				t.stats.Gone++
+			case err != nil:
+				t.stats.Unreadable++
+			case p.ignored:
+				t.stats.Ignored++
+			default:
 				i = len(seen)
 				seen = append(seen, sighting{process: p})
 			}
@@ -166,19 +175,18 @@ func (t *Tracker) sight(held []Held) []sighting {
 	return seen
 }
 
-func (t *Tracker) count(err error) {
-	if errors.Is(err, errGone) {
-		t.stats.Gone++
-		return
-	}
-	t.stats.Unreadable++
-}
-
 // process gives the process that has pid: one that is known and still lives costs
 // nothing to find.
 func (t *Tracker) process(pid int) (*process, error) {
-	if p := t.byPID[pid]; p != nil {
-		return p, nil
+	known := t.byPID[pid]
+	if known != nil && !known.ignored {
+		return known, nil
+	}
+	if known != nil { // nobody watches it
+		if alive, _ := t.read.proc.lives(known.key); alive {
+			return known, nil
+		}
+		delete(t.byPID, pid)
 	}
 	p, err := t.read.identify(pid)
 	if err != nil {

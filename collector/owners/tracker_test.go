@@ -18,8 +18,8 @@ const (
 
 var digits64 = strings.Repeat("0123456789abcdef", 4)
 
-func podPath(uid string) string {
-	return "/kubepods.slice/kubepods-pod" + strings.ReplaceAll(uid, "-", "_") + ".slice/cri-containerd-" + digits64 + ".scope"
+func podPath() string {
+	return "/kubepods.slice/kubepods-pod" + strings.ReplaceAll(podUID1, "-", "_") + ".slice/cri-containerd-" + digits64 + ".scope"
 }
 
 // The workers of torchrun have sessions of their own; the shell of the terminal is
@@ -85,8 +85,8 @@ func TestPods(t *testing.T) {
 	for devices, keeps := range map[string]bool{"NVIDIA_VISIBLE_DEVICES=GPU-5c8e": true, "NVIDIA_VISIBLE_DEVICES=all": false} {
 		n := newNode(t)
 		n.run(
-			program{pid: 60, ppid: 59, start: 10, comm: "tini", cgroup: podPath(podUID1)},
-			program{pid: 61, ppid: 60, start: 20, cgroup: podPath(podUID1), env: []string{devices}},
+			program{pid: 60, ppid: 59, start: 10, comm: "tini", cgroup: podPath()},
+			program{pid: 61, ppid: 60, start: 20, cgroup: podPath(), env: []string{devices}},
 			program{pid: 59, ppid: 1, start: 9, comm: "containerd-shim", cgroup: "/system.slice/containerd.service"},
 		)
 		ids, _ := n.see(30, on("A", 61)...)
@@ -116,13 +116,15 @@ func TestWhatIsSaid(t *testing.T) {
 		},
 		{program{cgroup: step + "/user/task_0", uid: 4_000_000}, schemas.Allocation{User: "4000000", Name: "8123.0"}, "slurm_job_id=8123"},
 		{
-			program{cgroup: podPath(podUID1), uid: 1000, env: []string{"HOSTNAME=train-0", "POD_NAMESPACE=vision", "JUPYTERHUB_USER=bob"}},
+			program{cgroup: podPath(), uid: 1000, env: []string{"HOSTNAME=train-0", "POD_NAMESPACE=vision", "JUPYTERHUB_USER=bob"}},
 			schemas.Allocation{User: "bob", Name: "train-0", Namespace: "vision"},
 			"pod_uid=" + podUID1,
 		},
-		{program{cgroup: podPath(podUID1), uid: 1000, env: []string{"HOSTNAME=n1"}}, schemas.Allocation{Name: podUID1}, "container_id=" + digits64},
+		{program{cgroup: podPath(), uid: 1000, env: []string{"HOSTNAME=n1"}}, schemas.Allocation{Name: podUID1}, "container_id=" + digits64},
 		{program{cgroup: docker, env: []string{"GPUMETER_TEAM=nlp"}}, schemas.Allocation{Name: digits64[:12]}, "team=nlp"},
-		{program{cgroup: docker, uid: 4_000_000, env: []string{"GPUMETER_IMAGE=https://a:b@r/x"}}, schemas.Allocation{User: "4000000", Name: digits64[:12], Image: "https://a:***@r/x"}, "container_runtime=docker"},
+		{program{cgroup: docker, uid: 4_000_000, env: []string{"GPUMETER_IMAGE=https://a:b@r/x"}}, schemas.Allocation{Name: digits64[:12], Image: "https://a:***@r/x"}, "container_runtime=docker"},
+		{program{cgroup: "/user.slice/user-4000001.slice/user@4000001.service/user.slice/libpod-" + digits64 + ".scope/container", uid: 4_100_000}, schemas.Allocation{User: "4000001", Name: digits64[:12]}, "container_runtime=podman"},
+		{program{cgroup: step, uid: 0, env: []string{"SLURM_JOB_USER=forged"}}, schemas.Allocation{User: "root", Name: "8123.0"}, ""},
 		{program{cgroup: "/system.slice/vllm.service", uid: 0}, schemas.Allocation{User: "root", Name: "vllm.service"}, "systemd_unit=vllm.service"},
 		{program{comm: "blender", uid: 4_000_000}, schemas.Allocation{User: "4000000", Name: "blender"}, ""},
 	} {
@@ -149,6 +151,20 @@ func TestSlices(t *testing.T) {
 	n.run(program{pid: 70, start: 10})
 	held := []Held{{GPU: "A", Slice: "MIG-2", Share: 142857, PID: 70}, {GPU: "A", Slice: "MIG-1", Share: 428571, PID: 70}}
 	n.want(20, held, "10 start user/n1/0/3f2a9c01-1000-70 A/MIG-1:428571 A/MIG-2:142857")
+}
+
+// A display server is on every GPU and holds none; a program that comes under its
+// pid does.
+func TestIgnored(t *testing.T) {
+	n := newNode(t)
+	n.run(program{pid: 70, start: 10, comm: "Xorg"}, program{pid: 71, start: 11})
+	n.want(20, on("A", 70, 71), "11 start user/n1/0/3f2a9c01-1100-71 A")
+	n.want(30, on("A", 70, 71))
+	if s := n.tracker.Stats(); s.Ignored != 2 {
+		t.Errorf("stats %+v", s)
+	}
+	n.run(program{pid: 70, start: 35})
+	n.want(40, on("A", 70, 71), "35 start user/n1/0/3f2a9c01-3500-70 A")
 }
 
 func TestPidReuse(t *testing.T) {
@@ -187,7 +203,7 @@ func TestOldProcessComesToAGPU(t *testing.T) {
 
 func TestWhatCannotBeRead(t *testing.T) {
 	n := newNode(t)
-	n.run(program{pid: 70, start: 10, uid: 7, cgroup: podPath(podUID1)}, program{pid: 71, start: 11}, program{pid: 72, start: 12})
+	n.run(program{pid: 70, start: 10, uid: 7, cgroup: podPath()}, program{pid: 71, start: 11}, program{pid: 72, start: 12})
 	n.without(70, "cgroup")
 	n.without(70, "environ")
 	n.without(71, "stat")

@@ -26,26 +26,46 @@ func (n *names) name(uid int) string {
 	if name, ok := n.known[uid]; ok {
 		return name
 	}
-	answer, waiting := n.asked[uid]
-	if !waiting {
+	answer, asked := n.asked[uid]
+	if !asked {
 		answer = make(chan string, 1)
 		n.asked[uid] = answer
-		go func() {
-			name := strconv.Itoa(uid)
-			if u, err := n.lookup(name); err == nil && u.Username != "" {
-				name = u.Username
-			}
-			answer <- name
-		}()
+		go n.ask(uid, answer)
 	}
-	late := time.NewTimer(lookUpWithin)
+	name, ok := within(lookUpWithin, answer, asked)
+	if !ok {
+		return strconv.Itoa(uid)
+	}
+	delete(n.asked, uid)
+	n.known[uid] = name
+	return name
+}
+
+// within waits for an answer, but not a second time for one that it has waited
+// for before.
+func within(d time.Duration, answer <-chan string, before bool) (string, bool) {
+	if before {
+		select {
+		case name := <-answer:
+			return name, true
+		default:
+			return "", false
+		}
+	}
+	late := time.NewTimer(d)
 	defer late.Stop()
 	select {
 	case name := <-answer:
-		delete(n.asked, uid)
-		n.known[uid] = name
-		return name
+		return name, true
 	case <-late.C:
-		return strconv.Itoa(uid)
+		return "", false
 	}
+}
+
+func (n *names) ask(uid int, answer chan<- string) {
+	name := strconv.Itoa(uid)
+	if u, err := n.lookup(name); err == nil && u.Username != "" {
+		name = clean(u.Username)
+	}
+	answer <- name
 }
