@@ -23,12 +23,15 @@ type allocation struct {
 
 	finding   schemas.Finding // newest revision; Revision 0 = none
 	decided   int64           // place of the record that led to it
+	pinned    int64           // place of the first record that its cost was reckoned from
 	idleSince int64
 	resolved  int64 // when the last finding was, 0 = never
 	counts    bool  // total is kept
 	total     int64 // nano: cost of all idle time said since idleSince, in the finding's currency
 
-	touched, waiting bool
+	touched bool // by the record in work
+	waiting bool // for the watermark of a silent GPU
+	listed  bool // among those that do
 }
 
 func newAllocation(name string) *allocation {
@@ -58,7 +61,7 @@ func (a *allocation) take(place int64, r *schemas.Activity, cell int64, intern f
 		a.stale = min(a.stale, from)
 	}
 	if r.State == released {
-		p.release(from, a.gone)
+		p.release(place, from, a.gone)
 		return true
 	}
 	a.ended = 0
@@ -107,7 +110,7 @@ func (a *allocation) part(r *schemas.Activity) *part {
 	if r.State == released {
 		return nil
 	}
-	p := &part{node: r.Node, gpu: r.GPU, slice: r.Slice, first: never, end: -never, released: never, tariff: new(tariff)}
+	p := &part{node: r.Node, gpu: r.GPU, slice: r.Slice, first: never, end: -never, released: never, freed: never, tariff: new(tariff)}
 	p.step, p.engine = min(r.To-r.From, maxStep), r.Engine
 	a.parts = slices.Insert(a.parts, i, p)
 	return p
@@ -171,7 +174,9 @@ func (a *allocation) extend(t int64, sweep *sweep) {
 	}
 	from, ok := a.line.end()
 	if !ok {
-		from = never
+		if from = never; a.folded > -never {
+			from = a.folded
+		}
 		for _, p := range a.parts {
 			if len(p.stretches) > 0 {
 				from = min(from, p.stretches[0].from)
@@ -207,18 +212,28 @@ func (a *allocation) forget(longest, cell int64) {
 }
 
 // clear forgets all that was said but the finding.
-func (a *allocation) clear() { a.parts, a.line, a.stale, a.counts, a.total = nil, nil, never, false, 0 }
+func (a *allocation) clear() {
+	a.parts, a.line, a.stale, a.counts, a.total, a.waiting = nil, nil, never, false, 0, false
+}
 
-// needs is the first place of the records that the allocation is a function of.
+// needs is the first place of the records that the allocation is a function of. The
+// total of an open finding is one of what its newest revision knew, too.
 func (a *allocation) needs() int64 {
+	place := a.said()
+	if place != never && a.open() {
+		place = min(place, a.pinned)
+	}
+	return place
+}
+
+// said is the first place of what is known.
+func (a *allocation) said() int64 {
 	place := never
 	for _, p := range a.parts {
+		place = min(place, p.freed)
 		for i := range p.stretches {
 			place = min(place, p.stretches[i].place)
 		}
-	}
-	if place != never && a.open() {
-		place = min(place, a.decided)
 	}
 	return place
 }

@@ -37,12 +37,12 @@ func (d *Detector) decide(out []schemas.Finding, a *allocation, place, from, to 
 			if e.cause == nothing {
 				break
 			}
-			out = append(out, a.revise(&s, place, e))
+			out = append(out, d.revise(a, &s, place, e))
 			from = e.at
 		}
 	}
 	if over && a.open() {
-		out = append(out, a.revise(&s, place, event{ended, max(to, a.finding.UpdatedAt)}))
+		out = append(out, d.revise(a, &s, place, event{ended, max(to, a.finding.UpdatedAt)}))
 	}
 	return out
 }
@@ -95,7 +95,7 @@ func (a *allocation) window(s *Settings, length int64) window {
 }
 
 // revise makes the next revision of the finding, or the first of a new one.
-func (a *allocation) revise(s *Settings, place int64, e event) schemas.Finding {
+func (d *Detector) revise(a *allocation, s *Settings, place int64, e event) schemas.Finding {
 	f := &a.finding
 	if !a.open() {
 		*f = schemas.Finding{
@@ -113,7 +113,7 @@ func (a *allocation) revise(s *Settings, place int64, e event) schemas.Finding {
 		f.Status, f.ResolvedAt = schemas.StatusResolved, e.at
 	}
 	a.describeFinding(s, e)
-	a.decided = place
+	a.decided, a.pinned = place, min(place, a.said(), d.marked())
 	out := *f
 	if !a.open() {
 		a.resolved, a.counts, a.total = e.at, false, 0
@@ -152,7 +152,7 @@ func (a *allocation) currency() (currency string) {
 
 // restore takes over a revision.
 func (a *allocation) restore(place int64, f *schemas.Finding) {
-	a.finding, a.decided = *f, place
+	a.finding, a.decided, a.pinned = *f, place, place
 	a.idleSince = f.OpenedAt
 	for _, l := range f.Evidence {
 		if t, err := time.Parse(instantFormat, l.Value); l.Key == evidenceIdleSince && err == nil {

@@ -13,14 +13,18 @@ type Detector struct {
 	cfg         Config
 	longest     int64
 	allocations map[string]*allocation
-	engines     map[uint32]int64 // watermark of each
-	behind      int64            // the least of them; never = there are none
-	seen        int64            // newest instant of all rows
+	engines     map[uint32]watermark
+	behind      int64 // the least of them; never = there are none
+	seen        int64 // newest instant of all rows
 	tariffs     map[tariff]*tariff
 	touched     []*allocation // of this record
-	waiting     []*allocation // for a silent GPU; some wait no more
+	waiting     []*allocation // for a silent GPU; some of them no more
 	sweep       sweep
 }
+
+// A watermark is the instant before which an engine has said everything in time,
+// and the place of the record that told.
+type watermark struct{ at, place int64 }
 
 // New checks cfg.
 func New(cfg Config) (*Detector, error) {
@@ -29,7 +33,7 @@ func New(cfg Config) (*Detector, error) {
 	}
 	return &Detector{
 		cfg: cfg.withDefaults(), longest: cfg.longest(), allocations: map[string]*allocation{},
-		engines: map[uint32]int64{}, behind: never, seen: -never, tariffs: map[tariff]*tariff{},
+		engines: map[uint32]watermark{}, behind: never, seen: -never, tariffs: map[tariff]*tariff{},
 	}, nil
 }
 
@@ -87,7 +91,17 @@ func (d *Detector) Needs() (place int64, ok bool) {
 	for _, a := range d.allocations {
 		place = min(place, a.needs())
 	}
+	place = min(place, d.marked())
 	return place, place != never
+}
+
+// marked is the first place of the watermarks.
+func (d *Detector) marked() int64 {
+	place := never
+	for _, m := range d.engines {
+		place = min(place, m.place)
+	}
+	return place
 }
 
 // take learns rows and touches the allocations that they concern.
@@ -96,7 +110,7 @@ func (d *Detector) take(place int64, rows []schemas.Activity) {
 	for i := range rows {
 		r := &rows[i]
 		if r.Allocation == "" {
-			moved = d.mark(r) || moved
+			moved = d.mark(place, r) || moved
 			continue
 		}
 		a := d.allocations[r.Allocation]
@@ -112,13 +126,14 @@ func (d *Detector) take(place int64, rows []schemas.Activity) {
 			d.touch(a)
 		}
 	}
+	if moved {
+		d.wake()
+	}
 	for _, a := range d.touched {
 		if place == a.decided && a.open() {
 			a.count() // the revision knew all of this record
+			a.pinned = min(place, a.said(), d.marked())
 		}
-	}
-	if moved {
-		d.wake()
 	}
 	if d.dead() > hour {
 		d.bury()
@@ -126,17 +141,22 @@ func (d *Detector) take(place int64, rows []schemas.Activity) {
 }
 
 // mark notes a watermark. It reports whether that moved it.
-func (d *Detector) mark(r *schemas.Activity) bool {
+func (d *Detector) mark(place int64, r *schemas.Activity) bool {
 	old, ok := d.engines[r.Engine]
-	if ok && r.From <= old {
+	if ok && r.From <= old.at {
 		return false
 	}
-	d.engines[r.Engine], d.seen = r.From, max(d.seen, r.From)
-	d.behind = never
-	for _, t := range d.engines {
-		d.behind = min(d.behind, t)
-	}
+	d.engines[r.Engine], d.seen = watermark{r.From, place}, max(d.seen, r.From)
+	d.compare()
 	return true
+}
+
+// compare finds out how far the last of the engines is.
+func (d *Detector) compare() {
+	d.behind = never
+	for _, m := range d.engines {
+		d.behind = min(d.behind, m.at)
+	}
 }
 
 func (d *Detector) intern(currency string, perHour int64) *tariff {
@@ -170,8 +190,10 @@ func (d *Detector) untouch() {
 // wake touches the allocations that wait for a watermark.
 func (d *Detector) wake() {
 	for _, a := range d.waiting {
-		a.waiting = false
-		d.touch(a)
+		a.listed = false
+		if a.waiting {
+			d.touch(a)
+		}
 	}
 	clear(d.waiting)
 	d.waiting = d.waiting[:0]
@@ -203,15 +225,16 @@ func (d *Detector) reach(a *allocation) int64 {
 		held++
 		newest = max(newest, p.end)
 		if mark, ok := d.engines[p.engine]; ok {
-			to = min(to, max(p.end, mark-d.cfg.settled-p.step))
+			to = min(to, max(p.end, mark.at-d.cfg.settled-p.step))
 		}
 	}
 	if held < a.width && d.behind != never {
 		to = min(to, d.behind-d.cfg.settled)
 	}
 	to = min(to, newest)
-	if to < newest-d.cfg.settled && !a.waiting {
-		a.waiting = true
+	a.waiting = to < newest-d.cfg.settled
+	if a.waiting && !a.listed {
+		a.listed = true
 		d.waiting = append(d.waiting, a)
 	}
 	return to
@@ -231,10 +254,12 @@ func (d *Detector) settle(a *allocation, to int64, over bool) {
 // whole hours.
 func (d *Detector) dead() int64 { return d.seen - mod(d.seen, hour) - day }
 
-// bury forgets allocations that ended or fell silent a day ago. An open finding
-// stays open: nobody knows.
+// bury forgets allocations that ended or fell silent a day ago, and engines that
+// did. An open finding stays open: nobody knows.
 func (d *Detector) bury() {
 	dead := d.dead()
+	maps.DeleteFunc(d.engines, func(_ uint32, m watermark) bool { return m.at < dead })
+	d.compare()
 	for _, name := range slices.Sorted(maps.Keys(d.allocations)) {
 		a := d.allocations[name]
 		switch {
@@ -247,7 +272,7 @@ func (d *Detector) bury() {
 	}
 	d.waiting = slices.DeleteFunc(d.waiting, func(a *allocation) bool {
 		gone := d.allocations[a.name] != a || a.parts == nil
-		a.waiting = !gone
+		a.listed = !gone
 		return gone
 	})
 }

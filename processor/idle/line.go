@@ -62,14 +62,15 @@ func (l *line) cut(t int64) {
 	}
 }
 
-// drop forgets pieces that end at t or before.
+// drop forgets what is before t, which is before the end.
 func (l *line) drop(t int64) {
 	n := 0
 	for n < len(*l)-1 && (*l)[n].to <= t {
 		n++
 	}
-	if n > 0 {
-		*l = slices.Delete(*l, 0, n)
+	*l = slices.Delete(*l, 0, n)
+	if p := &(*l)[0]; p.from < t {
+		p.measured, p.active, p.from = p.measuredAt(t), p.activeAt(t), t
 	}
 }
 

@@ -21,6 +21,7 @@ type oracle struct {
 	newest  int64
 	base    int64 // nothing is known before
 	folded  int64
+	waiting bool // for a watermark
 	finding schemas.Finding
 	since   int64
 	cleared int64          // when the last finding was resolved
@@ -47,17 +48,21 @@ func newOracle(cfg Config) *oracle {
 }
 
 func (o *oracle) add(rows []schemas.Activity) (out []schemas.Finding) {
+	said := false
 	for i := range rows {
 		if r := &rows[i]; r.Allocation == "" {
+			moved := r.From > o.marks[r.Engine]
 			o.marks[r.Engine] = max(o.marks[r.Engine], r.From)
+			said = said || moved && o.waiting
 		} else {
-			o.take(r)
+			said = o.take(r) || said
 		}
 	}
-	to, over := o.reach()
-	if to = max(to, o.folded); len(o.parts) == 0 {
+	if !said {
 		return nil
 	}
+	to, over := o.reach()
+	to = max(to, o.folded)
 	for t := max(o.folded, o.finding.UpdatedAt) + 1; t <= to; t++ {
 		out = append(out, o.decide(t)...)
 	}
@@ -75,18 +80,18 @@ func (o *oracle) add(rows []schemas.Activity) (out []schemas.Finding) {
 	return out
 }
 
-func (o *oracle) take(r *schemas.Activity) {
+func (o *oracle) take(r *schemas.Activity) (said bool) {
 	key := r.Node + "/" + r.GPU
 	p := o.parts[key]
 	if r.State != released && r.To <= o.base {
-		return
+		return false
 	}
 	if r.To >= o.newest {
 		o.width, o.newest = r.Width, r.To
 	}
 	if p == nil {
 		if r.State == released {
-			return
+			return false
 		}
 		p = &oraclePart{end: -1, released: never, first: never, step: r.To - r.From, engine: r.Engine}
 		o.parts[key] = p
@@ -94,7 +99,7 @@ func (o *oracle) take(r *schemas.Activity) {
 	if r.State == released {
 		clear(p.ms[max(r.From, o.base):])
 		p.released, p.end = max(r.From, o.base), max(p.end, r.From)
-		return
+		return true
 	}
 	if r.To > p.end {
 		if r.From <= p.end {
@@ -112,6 +117,7 @@ func (o *oracle) take(r *schemas.Activity) {
 			p.ms[t] = oracleMS{r.State, r.Width, r.Cost / (r.To - r.From), r.Currency}
 		}
 	}
+	return true
 }
 
 func (o *oracle) reach() (int64, bool) {
@@ -135,7 +141,9 @@ func (o *oracle) reach() (int64, bool) {
 			to = min(to, m-o.cfg.settled)
 		}
 	}
-	return min(to, newest), false
+	to = min(to, newest)
+	o.waiting = to < newest-o.cfg.settled
+	return to, false
 }
 
 // shares are the measured and the active share of a millisecond, in ppm.
@@ -262,13 +270,15 @@ func (o *oracle) revise(t int64, change func(*schemas.Finding)) schemas.Finding 
 			}
 		}
 	}
-	f.GPUs = nil
+	var gpus []string
 	for key, p := range o.parts {
 		if p.first < t && p.released >= t {
-			f.GPUs = append(f.GPUs, key[len("n/"):])
+			gpus = append(gpus, key[len("n/"):])
 		}
 	}
-	slices.Sort(f.GPUs)
+	if slices.Sort(gpus); len(gpus) > 0 {
+		f.GPUs = gpus
+	}
 	return *f
 }
 
@@ -310,7 +320,7 @@ func since(f schemas.Finding) int64 {
 func TestDetectorIsTheRule(t *testing.T) {
 	found := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawScript(t)
+		w := drawScript(t, false)
 		d, err := New(w.cfg)
 		if err != nil {
 			t.Fatal(err)

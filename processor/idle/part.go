@@ -66,6 +66,7 @@ type part struct {
 	end              int64  // everything before it has been said
 	step             int64  // how far the last row moved end
 	released         int64  // since when it is no longer held; never while it is
+	freed            int64  // place of the record that said so; never while it is held
 	tariff           *tariff
 	stretches        []stretch
 }
@@ -96,7 +97,7 @@ func (p *part) said(row *schemas.Activity) {
 	}
 	p.first = min(p.first, row.From)
 	if p.released != never && row.To > p.released && row.State != unknown {
-		p.released = never
+		p.released, p.freed = never, never
 	}
 }
 
@@ -169,11 +170,11 @@ func (p *part) insert(i int, c *stretch, cell int64) int {
 }
 
 // release lets go of the GPU at t. What was said of later time was not so.
-func (p *part) release(t int64, gone func(*stretch)) {
+func (p *part) release(place, t int64, gone func(*stretch)) {
 	if n := len(p.stretches); n > 0 && p.stretches[n-1].to > t {
 		p.clear(t, never, gone)
 	}
-	p.released, p.end = t, max(p.end, t)
+	p.released, p.freed, p.end = t, place, max(p.end, t)
 }
 
 // drop forgets what lies before t.

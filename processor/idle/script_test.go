@@ -10,7 +10,9 @@ import (
 )
 
 // A script is the records of a short world: one allocation, some GPUs, runs of all
-// states, with rows that are split, late, restated and taken back.
+// states, with rows that are split, late, restated and taken back. A tame one has
+// windows that are longer than what is late, takes nothing back, and says nothing of a
+// GPU after its release, as is usual.
 type script struct {
 	cfg     Config
 	records [][]schemas.Activity
@@ -21,7 +23,7 @@ type run struct {
 	from, to int64
 }
 
-func drawScript(t *rapid.T) *script {
+func drawScript(t *rapid.T, tame bool) *script {
 	notice := rapid.Int64Range(1, 30).Draw(t, "notice")
 	s := &script{cfg: Config{
 		Default: Settings{
@@ -30,13 +32,16 @@ func drawScript(t *rapid.T) *script {
 		},
 		cell: rapid.Int64Range(1, 40).Draw(t, "cell"), steps: []int64{15, 40, 41, worldMs + 1}, settled: 15,
 	}}
+	if tame {
+		s.cfg.Default.Alert += 120
+	}
 	gpus := rapid.IntRange(1, 4).Draw(t, "gpus")
 	wide := rapid.SampledFrom([]uint32{0, uint32(gpus), uint32(gpus) + 1}).Draw(t, "width")
 	var rows []schemas.Activity
 	for g := range gpus {
 		rows = append(rows, drawPart(t, g, wide)...)
 	}
-	s.records = shuffle(t, rows)
+	s.records = shuffle(t, rows, tame)
 	return s
 }
 
@@ -70,31 +75,43 @@ func drawPart(t *rapid.T, g int, wide uint32) (rows []schemas.Activity) {
 
 // shuffle sends rows about when they were measured, some late, some twice with
 // another state, some taken back, and watermarks between them.
-func shuffle(t *rapid.T, rows []schemas.Activity) (records [][]schemas.Activity) {
+func shuffle(t *rapid.T, rows []schemas.Activity, tame bool) (records [][]schemas.Activity) {
 	type sent struct {
 		at  int64
 		row schemas.Activity
 	}
+	latest, marks := int64(150), int64(200)
+	if tame {
+		latest, marks = 20, 20
+	}
 	var all []sent
+	over := map[string]int64{} // when the release of a GPU is sent
+	for _, r := range rows {
+		if over[r.GPU] = int64(never); tame && r.State == released {
+			over[r.GPU] = r.From
+		}
+	}
 	for _, r := range rows {
 		switch rapid.IntRange(0, 19).Draw(t, "how") {
 		case 0:
-			all = append(all, sent{r.To + rapid.Int64Range(0, 150).Draw(t, "late"), r})
+			all = append(all, sent{min(over[r.GPU], r.To+rapid.Int64Range(0, latest).Draw(t, "late")), r})
 			continue
 		case 1:
 			if again := r; r.State != released {
 				again.State = rapid.SampledFrom([]uint32{active, idle, unknown}).Draw(t, "after all")
 				if again.State == unknown {
-					again.Cost = 0
+					if again.Cost = 0; tame {
+						again.State = idleHeld
+					}
 				}
-				all = append(all, sent{r.To + rapid.Int64Range(0, 150).Draw(t, "restated"), again})
+				all = append(all, sent{min(over[r.GPU], r.To+rapid.Int64Range(0, latest).Draw(t, "restated")), again})
 			}
 		}
 		all = append(all, sent{r.To, r})
 	}
 	if rapid.Bool().Draw(t, "watermarks") {
 		for e := range uint32(2) {
-			for at := int64(0); at < worldMs+100; at += rapid.Int64Range(10, 200).Draw(t, "mark") {
+			for at := int64(0); at < worldMs+100; at += rapid.Int64Range(10, marks).Draw(t, "mark") {
 				all = append(all, sent{at, schemas.Activity{Engine: e, From: at, To: at}})
 			}
 		}
