@@ -3,6 +3,7 @@
 package nvml
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,7 +38,7 @@ func openDriver(cfg Config, log *slog.Logger) (driver, error) {
 	}
 	l := &library{Interface: gonvml.New(options...)}
 	if ret := l.Init(); ret != gonvml.SUCCESS {
-		return nil, initError(ret)
+		return nil, initError(cfg, ret)
 	}
 	if !l.exports("nvmlDeviceGetCount_v2", "nvmlDeviceGetCount") ||
 		!l.exports("nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetHandleByIndex") || !l.exports("nvmlDeviceGetUUID") {
@@ -50,8 +51,8 @@ func openDriver(cfg Config, log *slog.Logger) (driver, error) {
 	return l, nil
 }
 
-func initError(ret gonvml.Return) error {
-	advice := "run nvidia-smi on this node: it fails likewise"
+func initError(cfg Config, ret gonvml.Return) error {
+	library, advice := cmp.Or(cfg.Library, "libnvidia-ml.so.1"), "run nvidia-smi on this node: it fails likewise"
 	switch ret {
 	case gonvml.ERROR_LIBRARY_NOT_FOUND:
 		advice = "install the NVIDIA driver; in a container, use the NVIDIA runtime or mount the library and name it with source.nvml.library"
@@ -62,7 +63,7 @@ func initError(ret gonvml.Return) error {
 	case gonvml.ERROR_NO_PERMISSION:
 		advice = "let this user open /dev/nvidiactl and /dev/nvidia*"
 	}
-	return fmt.Errorf("nvml: initialise: %w: %s", ret, advice)
+	return fmt.Errorf("nvml: initialise %s: %w: %s", library, ret, advice)
 }
 
 // exports tells whether the library has any of the symbols.

@@ -46,7 +46,7 @@ enum { ALL = -1, DEVICE = -1, MAX_GPUS = 64, MAX_LINES = 2048 };
 
 typedef struct {
 	int gpu, slice;
-	char key[16], text[96];
+	char key[16], text[160];
 } line_t;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -68,11 +68,11 @@ static double now(void)
 
 static void parse(FILE *f)
 {
-	char row[160], who[16];
+	char row[224], who[16];
 	count = 0;
 	while (count < MAX_LINES && fgets(row, sizeof row, f)) {
 		line_t *l = &lines[count];
-		if (sscanf(row, "%15s %15s %95[^\n]", who, l->key, l->text) != 3)
+		if (sscanf(row, "%15s %15s %159[^\n]", who, l->key, l->text) != 3)
 			continue;
 		l->gpu = strncmp(who, "all", 3) == 0 ? ALL : atoi(who);
 		char *dot = strchr(who, '.');
