@@ -127,11 +127,11 @@ func (b *batch) advance(rec *kgo.Record) {
 	partitions[rec.Partition] = kgo.EpochOffset{Epoch: rec.LeaderEpoch, Offset: rec.Offset + 1}
 }
 
-// refuse makes a dead letter of a record of the two topics that only sinks
-// read. Processors report the others: one record, one letter.
+// refuse makes a dead letter of a record of the topics whose readers are sinks.
+// Processors report the others: one record, one letter.
 func (b *batch) refuse(rec *kgo.Record, err error) {
 	stream := rec.Topic[len(schemas.Prefix):]
-	if stream != schemas.StreamCost && stream != schemas.StreamDeadLetters {
+	if stream != schemas.StreamCost && stream != schemas.StreamFindings && stream != schemas.StreamDeadLetters {
 		return
 	}
 	b.letters.Append([]schemas.DeadLetter{{
