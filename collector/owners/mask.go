@@ -112,7 +112,7 @@ func wordEnd(text string) int {
 func (m *masker) word(word string) string {
 	expected := m.next
 	m.next = harmless
-	if expected != harmless && !strings.HasPrefix(word, "--") {
+	if expected != harmless && !isOption(word) {
 		if isScheme(word) { // Authorization: Bearer X
 			m.next = secret
 			return word
@@ -191,6 +191,11 @@ func (s suspicion) hide(value string) (string, bool) {
 	default:
 		return value, false
 	}
+}
+
+// isOption tells --NAME and -x, which are no values.
+func isOption(word string) bool {
+	return strings.HasPrefix(word, "--") || len(word) == 2 && word[0] == '-'
 }
 
 // isScheme tells the words before a credential in an Authorization header.

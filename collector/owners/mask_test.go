@@ -31,7 +31,7 @@ func TestMask(t *testing.T) {
 		{[]string{"--token=abc"}, []string{"--token=***"}},
 		{[]string{"--password", "x", "--lr", "1"}, []string{"--password", "***", "--lr", "1"}},
 		{[]string{"--hf-token", "two words"}, []string{"--hf-token", "***"}},
-		{[]string{"--use-auth-token", "--lr", "1"}, []string{"--use-auth-token", "--lr", "1"}},
+		{[]string{"--use-auth-token", "--lr", "1", "--no-password", "-v", "1"}, nil},
 		{[]string{"-password=x", "--hfToken=x", "--api.key=x", "--DB_PASSWORD=x", "--client_secret:x"}, []string{"-password=***", "--hfToken=***", "--api.key=***", "--DB_PASSWORD=***", "--client_secret:***"}},
 		{[]string{"--key=" + random, "--auth", random, "--session=" + random}, []string{"--key=***", "--auth", "***", "--session=***"}},
 		{[]string{"--password=a=b:c,d"}, []string{"--password=***"}},

@@ -222,6 +222,22 @@ func TestWhatCannotBeRead(t *testing.T) {
 	n.want(40, on("A", 70), "40 end user/n1/7/3f2a9c01-1000-70 completed")
 }
 
+// Of a process that is known nothing but its stat is looked at.
+func TestKnownProcessesCostOneLook(t *testing.T) {
+	n := newNode(t)
+	n.run(program{pid: 70, start: 10, cgroup: step}, program{pid: 71, ppid: 70, start: 11, cgroup: step})
+	ids, _ := n.see(20, on("A", 71)...)
+	for _, pid := range []int{70, 71} {
+		for _, name := range []string{"cgroup", "status", "environ", "cmdline"} {
+			n.without(pid, name)
+		}
+	}
+	again, said := n.see(30, on("A", 71)...)
+	if said != "" || again[71] != ids[71] {
+		t.Errorf("said %s; %v was %v", said, again, ids)
+	}
+}
+
 // full is a sink that takes nothing.
 type full struct{ source.Sink }
 
