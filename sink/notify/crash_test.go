@@ -14,7 +14,7 @@ var errDied = errors.New("died")
 
 const (
 	burning  = "per hour"
-	cost     = "It cost *USD"
+	cost     = "*Cost USD"
 	repeated = "may be a repetition"
 )
 

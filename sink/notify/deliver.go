@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -57,6 +58,11 @@ func (r *runner) deliver(j *job) (time.Time, error) {
 			return r.delivered(j, ref, true)
 		default:
 			j.unsure = false
+		}
+		if j.moved() { // what is found later must be what was said
+			if err := r.record(j, schemas.NoticePosting, Ref{}); err != nil {
+				return time.Time{}, err
+			}
 		}
 	}
 	ref, err := r.env.Notifier.Post(r.life, message)
@@ -215,6 +221,12 @@ func (j *job) notices(state string, ref Ref) []schemas.Notice {
 		}
 	}
 	return out
+}
+
+// moved reports whether the message would show something else than what is
+// recorded as posting.
+func (j *job) moved() bool {
+	return slices.ContainsFunc(j.entries, func(e *entry) bool { return e.tried == nil || e.tried.Revision != e.finding.Revision })
 }
 
 // record writes a step of a message and remembers it.

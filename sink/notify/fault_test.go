@@ -156,7 +156,7 @@ func TestOutageIsQuietAndEndsInADigest(t *testing.T) {
 		<-w.slack.Changed()
 	}
 	w.say(all[1:]...)
-	w.say(ended(all[39])) // raised and over while nobody could be told
+	w.say(ended(all[39]))          // raised and over while nobody could be told
 	time.Sleep(w.cfg.Storm.Within) // until the oldest one is a backlog
 	close(away)
 	w.until("a digest", func(m []slacktest.Message) bool { return len(m) == 2 && strings.Contains(m[1].Text, "39 alerts") })

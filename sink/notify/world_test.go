@@ -106,6 +106,18 @@ func (w *world) say(findings ...schemas.Finding) {
 	}
 }
 
+// sayAtOnce appends findings so that they are read together.
+func (w *world) sayAtOnce(findings []schemas.Finding) {
+	w.t.Helper()
+	rec, err := wire.Encode("together", findings)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.cl.ProduceSync(w.t.Context(), rec).FirstErr(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // A process is a notifier that runs until it is stopped.
 type process struct {
 	t    *testing.T

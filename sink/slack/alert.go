@@ -1,7 +1,9 @@
 package slack
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gpumeter/gpumeter/schemas"
@@ -38,37 +40,40 @@ func pageOf(m notify.Message, to Link) page {
 }
 
 func alertPage(f *schemas.Finding, m notify.Message, to Link) page {
-	p := page{title: title(f)}
-	p.facts = []fact{
-		{"Since", words(clock(since(f)) + ", " + span(until(f)-since(f)))},
-		{"Who", who(f, longName)},
-		{"Job", job(f)},
-		{"Where", where(f)},
-	}
+	took := span(until(f) - since(f))
+	p := page{title: title(f, took)}
+	when := fact{"Since", words(clock(since(f)) + ", " + took)}
 	if isOver(f) {
 		p.mark = over
-		p.facts[0].says = words(clock(since(f)) + " to " + clock(f.ResolvedAt) + ", " + span(until(f)-since(f)))
+		when = fact{"When", words(clock(since(f)) + " to " + clock(f.ResolvedAt))}
 	} else if f.Advice != "" {
-		p.facts = append(p.facts, fact{"What to do", words(clean(f.Advice, longAdvice))})
+		p.advice = words(clean(f.Advice, longAdvice))
 	}
+	p.facts = []fact{when, {"Who", who(f, longName)}, {"Job", job(f)}, {"Where", where(f)}}
 	if url := to.URL(f); url != "" {
 		p.notes = append(p.notes, line{{text: "Open the dashboard", style: link, url: url}})
 	}
 	if text := evidence(f); text != "" {
 		p.notes = append(p.notes, words(text))
 	}
-	p.notes = append(p.notes, words("as of "+clock(f.UpdatedAt)))
-	if isOver(f) && m.What == schemas.NoticeAlert {
+	if !isOver(f) {
+		p.notes = append(p.notes, words("as of "+clock(f.UpdatedAt)))
+	} else if m.What == schemas.NoticeAlert {
 		p.notes = append(p.notes, words(noteLate))
 	}
 	return p
 }
 
 // title is the money of one alert.
-func title(f *schemas.Finding) line {
+func title(f *schemas.Finding, took string) line {
 	currency := clean(f.Currency, shortName)
-	if isOver(f) {
-		return line{{text: "It cost "}, {text: amount(f.BurntCost, currency), style: bold}, {text: ": " + kind(f) + " is over"}}
+	switch {
+	case currency == "" && isOver(f):
+		return line{{text: "Cost not known", style: bold}, {text: " (no price), over after " + took + ": " + kind(f)}}
+	case currency == "":
+		return line{{text: "Cost not known", style: bold}, {text: " (no price), and rising: " + kind(f)}}
+	case isOver(f):
+		return line{{text: "Cost " + amount(f.BurntCost, currency), style: bold}, {text: ", over after " + took + ": " + kind(f)}}
 	}
 	return line{
 		{text: amount(f.BurntCost, currency) + " burnt", style: bold},
@@ -128,18 +133,25 @@ func who(f *schemas.Finding, most int) line {
 }
 
 func job(f *schemas.Finding) line {
-	id := piece{text: clean(f.Allocation, longName), style: code}
+	id := piece{text: orUnknown(clean(f.Allocation, longName)), style: code}
 	if name := clean(f.Name, longName); name != "" {
 		return line{{text: name + ", "}, id}
 	}
 	return line{id}
 }
 
+func orUnknown(name string) string {
+	if name == "" {
+		return "not known"
+	}
+	return name
+}
+
 // namedGPUs is how many GPUs a message names.
 const namedGPUs = 4
 
 func where(f *schemas.Finding) line {
-	out := line{{text: clean(f.Node, longName), style: code}, {text: ", " + counted(len(f.GPUs), "GPU")}}
+	out := line{{text: orUnknown(clean(f.Node, longName)), style: code}, {text: ", " + counted(len(f.GPUs), "GPU")}}
 	for i, gpu := range f.GPUs {
 		if i == namedGPUs {
 			return append(out, piece{text: " and " + strconv.Itoa(len(f.GPUs)-namedGPUs) + " more"})
@@ -153,22 +165,36 @@ func where(f *schemas.Finding) line {
 	return out
 }
 
-// shownEvidence is how many measurements a message shows.
+// shownEvidence is how many further measurements a message shows.
 const shownEvidence = 6
 
+// evidence is the measurements in words. Keys that are not known are shown as
+// they are, so that a new detector needs no new message.
 func evidence(f *schemas.Finding) string {
-	out, n := "", 0
+	have := map[string]string{}
+	var parts []string
 	for _, e := range f.Evidence {
-		if e.Key == evidenceSince {
-			continue
-		}
-		if n++; n > shownEvidence {
-			return out + ", …"
-		}
-		if out != "" {
-			out += ", "
-		}
-		out += clean(e.Key, shortName) + " " + clean(e.Value, shortName)
+		have[e.Key] = clean(e.Value, shortName)
 	}
-	return out
+	if have["active_percent"] != "" && have["measured_minutes"] != "" {
+		parts = append(parts, "active "+have["active_percent"]+" % of "+have["measured_minutes"]+" min measured")
+	}
+	if bytes, err := strconv.ParseUint(have["memory_used_bytes"], 10, 64); err == nil && have["memory_held"] == "yes" {
+		parts = append(parts, fmt.Sprintf("%.1f GiB of GPU memory held", float64(bytes)/(1<<30)))
+	}
+	if have["phase"] != "" {
+		parts = append(parts, "phase "+have["phase"])
+	}
+	further := 0
+	for _, e := range f.Evidence {
+		switch e.Key {
+		case evidenceSince, "active_percent", "measured_minutes", "memory_used_bytes", "memory_held", "phase",
+			"alert_minutes", "notice_minutes", "share_percent", "gpus": // settings, and what is said elsewhere
+		default:
+			if further++; further <= shownEvidence {
+				parts = append(parts, clean(e.Key, shortName)+" "+clean(e.Value, shortName))
+			}
+		}
+	}
+	return strings.Join(parts, ", ")
 }

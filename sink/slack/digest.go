@@ -24,7 +24,7 @@ func digestPage(m notify.Message, to Link) page {
 	var p page
 	if m.What == schemas.NoticeResolved {
 		p.mark = over
-		p.title = line{{text: counted(n, "alert") + " over. They cost "}, {text: totals(m.Findings, burnt), style: bold}}
+		p.title = line{{text: "Cost " + totals(m.Findings, burnt), style: bold}, {text: " in all: " + counted(n, "alert") + " over"}}
 	} else {
 		p.title = line{
 			{text: totals(m.Findings, burnt) + " burnt", style: bold},

@@ -17,7 +17,7 @@ const cent = money.Nano / 100
 // a hundredth as many as two digits need. No currency: the price is not known.
 func amount(nano int64, currency string) string {
 	if currency == "" {
-		return "an unknown amount"
+		return "what has no price"
 	}
 	v, sign := uint64(nano), ""
 	if nano < 0 {

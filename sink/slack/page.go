@@ -31,11 +31,12 @@ type fact struct {
 
 // A page is what a message says, before it is written for a medium.
 type page struct {
-	mark  mark
-	title line
-	facts []fact
-	list  []line
-	notes []line
+	mark   mark
+	title  line
+	facts  []fact
+	advice line
+	list   []line
+	notes  []line
 }
 
 // mark is what catches the eye.

@@ -37,6 +37,9 @@ func Render(m notify.Message, to Link) Rendered {
 		}
 		out.Blocks = append(out.Blocks, slackgo.NewSectionBlock(nil, fields, nil))
 	}
+	if len(p.advice) > 0 {
+		out.Blocks = append(out.Blocks, section("*What to do:* "+p.advice.write(mrkdwn{})))
+	}
 	for _, part := range sections(p.list) {
 		out.Blocks = append(out.Blocks, section(part))
 	}
@@ -58,6 +61,9 @@ func Text(m notify.Message, to Link) string {
 	for _, f := range p.facts {
 		out.WriteString("  " + f.label + ": " + f.says.write(terminal{}) + "\n")
 	}
+	if len(p.advice) > 0 {
+		out.WriteString("  What to do: " + p.advice.write(terminal{}) + "\n")
+	}
 	for _, l := range p.list {
 		out.WriteString("  - " + l.write(terminal{}) + "\n")
 	}
@@ -67,11 +73,15 @@ func Text(m notify.Message, to Link) string {
 	return out.String()
 }
 
-// oneLine is the whole in one line: title, facts, the first of a list, notes.
+// oneLine is the whole in one line: title, facts, advice, the first of
+// a list, notes.
 func (p page) oneLine(to medium) string {
 	parts := []string{p.title.write(to)}
 	for _, f := range p.facts {
 		parts = append(parts, f.says.write(to))
+	}
+	if len(p.advice) > 0 {
+		parts = append(parts, p.advice.write(to))
 	}
 	for _, l := range p.list[:min(len(p.list), 3)] {
 		parts = append(parts, l.write(to))
