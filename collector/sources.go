@@ -71,6 +71,11 @@ func collectNode(ctx context.Context, cfg Config, env Env, to source.Sink) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, holders.Close()) }()
+	metrics, err := holders.Register(env.Meter)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, metrics.Unregister()) }()
 	gpus, err := nvml.New(node, nvml.Env{Log: env.Log, Meter: env.Meter, Owners: holders})
 	if err != nil {
 		return err

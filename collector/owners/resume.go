@@ -109,7 +109,7 @@ func (t *Tracker) save(ts int64) {
 		return
 	}
 	if err := t.holds.journal(ts).write(t.path); err != nil {
-		t.stats.StateFails++
+		t.count.stateFails.Add(1)
 		return
 	}
 	t.dirty, t.written = false, ts

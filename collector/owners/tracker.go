@@ -22,16 +22,6 @@ type Held struct {
 	PID   int    // in the pid namespace of Config.Proc
 }
 
-// Stats count what could not be told, since the start.
-type Stats struct {
-	Unreadable int64 // observations of a process of which too little can be read to say whose it is
-	Gone       int64 // observations of a pid that no process has: it exited just now, or is of another pid namespace
-	Ignored    int64 // observations of programs that are told to be ignored
-	Polled     int64 // processes whose end is seen by looking only
-	StateLost  int64 // state files that could not be read; what they knew is not known
-	StateFails int64 // state files that could not be written
-}
-
 // A Tracker knows the allocations of a node. Its methods may be called from
 // several goroutines.
 type Tracker struct {
@@ -46,7 +36,7 @@ type Tracker struct {
 	last    map[int]string // allocations of pids that went since the last observation
 	to      source.Sink    // of the newest observation
 	failed  error          // what a sink said to an end, for the next observation
-	stats   Stats
+	count   counts
 	closed  bool
 	running sync.WaitGroup // watches
 
@@ -94,7 +84,7 @@ func newTracker(cfg Config, node string, exact func() (int64, bool)) (*Tracker, 
 	}
 	known, err := readJournal(cfg.State)
 	if err != nil {
-		t.stats.StateLost++
+		t.count.stateLost.Add(1)
 	}
 	if known.Node == node {
 		t.saved = known
@@ -153,11 +143,11 @@ func (t *Tracker) sight(held []Held) []sighting {
 			i = -1
 			switch p, err := t.process(h.PID); {
 			case errors.Is(err, errGone):
-				t.stats.Gone++
+				t.count.gone.Add(1)
 			case err != nil:
-				t.stats.Unreadable++
+				t.count.unreadable.Add(1)
 			case p.ignored:
-				t.stats.Ignored++
+				t.count.ignored.Add(1)
 			default:
 				i = len(seen)
 				seen = append(seen, sighting{process: p})
@@ -235,7 +225,7 @@ func (t *Tracker) watch(k key) {
 			t.running.Done()
 		}
 	}
-	t.stats.Polled++
+	t.count.polled.Add(1)
 }
 
 // ended is called by the watch of k: with nil when it exited, os.ErrClosed when
@@ -253,7 +243,7 @@ func (t *Tracker) ended(k key, err error) {
 	}
 	if err != nil {
 		t.watches[k] = nil
-		t.stats.Polled++
+		t.count.polled.Add(1)
 		return
 	}
 	t.failed = errors.Join(t.failed, t.gone(k, at, outcomeOf(exit)))
@@ -282,13 +272,6 @@ func (t *Tracker) emit(events []schemas.Allocation) error {
 		err = errors.Join(err, t.to.Allocation(e))
 	}
 	return err
-}
-
-// Stats may be called at any time.
-func (t *Tracker) Stats() Stats {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.stats
 }
 
 // Close ends the watches and writes the state. It emits nothing: what still runs
