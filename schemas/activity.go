@@ -29,7 +29,7 @@ type Activity struct {
 	State      uint32 `col:"state" doc:"1 active, 2 idle_held, 3 idle, 6 unknown after all; 0 = released: not held from the start of the stretch on"`
 	From       int64  `col:"from" unit:"ms" doc:"start of the stretch"`
 	To         int64  `col:"to" unit:"ms" doc:"end of the stretch; equal to from when released"`
-	Width      uint32 `col:"width" doc:"GPUs and slices that the allocation holds at the start of the stretch, on all nodes"`
+	Width      uint32 `col:"width" doc:"GPUs and slices that the allocation holds at the start of the stretch, on all nodes; 0 = it is over"`
 	Held       int64  `col:"held" unit:"ms" doc:"first instant of the allocation's hold on any GPU"`
 	User       string `col:"user" doc:"user of the allocation"`
 	Name       string `col:"name" doc:"name of the allocation"`

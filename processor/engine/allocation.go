@@ -46,8 +46,12 @@ type width struct {
 	n    uint32
 }
 
-// width is how many GPUs and slices al holds at t, on all nodes.
+// width is how many GPUs and slices al holds at t, on all nodes: none when it is
+// over.
 func (al *allocation) width(t int64) (n uint32) {
+	if t >= al.to {
+		return 0
+	}
 	for _, w := range al.widths {
 		if w.from > t {
 			break

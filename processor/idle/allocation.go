@@ -61,7 +61,7 @@ func (a *allocation) take(place int64, r *schemas.Activity, cell int64, intern f
 		a.stale = min(a.stale, from)
 	}
 	if r.State == released {
-		p.release(place, from, a.gone)
+		p.release(place, from, r.Width, a.gone)
 		return true
 	}
 	a.ended = 0
@@ -154,16 +154,21 @@ func (a *allocation) count() {
 	}
 }
 
-// over tells whether all of its GPUs have been released, and when the last was.
+// over tells whether the last of its GPUs has been released, and when. An allocation
+// that is to go on with other GPUs is not over.
 func (a *allocation) over() (t int64, yes bool) {
 	t = -never
 	for _, p := range a.parts {
-		if p.held() {
+		switch {
+		case p.held():
 			return 0, false
+		case p.released > t:
+			t, yes = p.released, p.left == 0
+		case p.released == t:
+			yes = yes || p.left == 0
 		}
-		t = max(t, p.released)
 	}
-	return t, len(a.parts) > 0
+	return t, yes
 }
 
 // extend lengthens the line to t by what the parts have said.

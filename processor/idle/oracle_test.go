@@ -33,6 +33,7 @@ type oraclePart struct {
 	end, step       int64
 	engine          uint32
 	released, first int64
+	left            uint32
 }
 
 type oracleMS struct {
@@ -98,7 +99,7 @@ func (o *oracle) take(r *schemas.Activity) (said bool) {
 	}
 	if r.State == released {
 		clear(p.ms[max(r.From, o.base):])
-		p.released, p.end = max(r.From, o.base), max(p.end, r.From)
+		p.released, p.left, p.end = max(r.From, o.base), r.Width, max(p.end, r.From)
 		return true
 	}
 	if r.To > p.end {
@@ -121,9 +122,14 @@ func (o *oracle) take(r *schemas.Activity) (said bool) {
 }
 
 func (o *oracle) reach() (int64, bool) {
-	to, newest, held, last := never, int64(-1), 0, int64(-1)
+	to, newest, held, last, over := never, int64(-1), 0, int64(-1), false
 	for _, p := range o.parts {
-		last = max(last, p.released)
+		if p.released > last {
+			last, over = p.released, false
+		}
+		if p.released == last && p.left == 0 {
+			over = true
+		}
 		if p.released != never {
 			continue
 		}
@@ -133,7 +139,7 @@ func (o *oracle) reach() (int64, bool) {
 			to = min(to, max(p.end, m-o.cfg.settled-p.step))
 		}
 	}
-	if held == 0 {
+	if held == 0 && over {
 		return last, true
 	}
 	if held < int(o.width) {

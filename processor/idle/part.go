@@ -67,6 +67,7 @@ type part struct {
 	step             int64  // how far the last row moved end
 	released         int64  // since when it is no longer held; never while it is
 	freed            int64  // place of the record that said so; never while it is held
+	left             uint32 // how many GPUs the allocation holds after that
 	tariff           *tariff
 	stretches        []stretch
 }
@@ -170,11 +171,11 @@ func (p *part) insert(i int, c *stretch, cell int64) int {
 }
 
 // release lets go of the GPU at t. What was said of later time was not so.
-func (p *part) release(place, t int64, gone func(*stretch)) {
+func (p *part) release(place, t int64, left uint32, gone func(*stretch)) {
 	if n := len(p.stretches); n > 0 && p.stretches[n-1].to > t {
 		p.clear(t, never, gone)
 	}
-	p.released, p.freed, p.end = t, place, max(p.end, t)
+	p.released, p.freed, p.left, p.end = t, place, left, max(p.end, t)
 }
 
 // drop forgets what lies before t.

@@ -41,6 +41,15 @@ func drawScript(t *rapid.T, tame bool) *script {
 	for g := range gpus {
 		rows = append(rows, drawPart(t, g, wide)...)
 	}
+	var last int64
+	for _, r := range rows {
+		last = max(last, r.To)
+	}
+	for i := range rows {
+		if r := &rows[i]; r.State == released && r.From < last {
+			r.Width = max(1, wide)
+		}
+	}
 	s.records = shuffle(t, rows, tame)
 	return s
 }
@@ -67,7 +76,7 @@ func drawPart(t *rapid.T, g int, wide uint32) (rows []schemas.Activity) {
 		}
 	}
 	if end < worldMs || rapid.Bool().Draw(t, "released") {
-		row.State, row.From, row.To, row.Cost = released, end, end, 0
+		row.State, row.From, row.To, row.Cost, row.Width = released, end, end, 0, 0
 		rows = append(rows, row)
 	}
 	return rows
