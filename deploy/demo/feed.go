@@ -196,8 +196,14 @@ type gate struct {
 	ctx    context.Context // of the run: the methods of a sink have none
 }
 
+// ahead is rule 1's: what is later than this is refused, whenever it comes.
+const ahead = 10 * time.Minute
+
 func (g *gate) wait(stream string, ts int64) error {
 	p := g.player
+	if ts > p.now().Add(ahead).UnixMilli() {
+		return nil
+	}
 	if stream == p.pace && ts > p.at.Load() {
 		p.at.Store(ts)
 	}

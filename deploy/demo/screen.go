@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"errors"
 	"os"
 	"strings"
 
@@ -27,8 +26,8 @@ func Terminal(f *os.File) *Screen {
 
 // Sequences of every terminal since the VT100 and xterm.
 const (
-	enter     = "\x1b[?1049h\x1b[?25l" // the alternate screen, no cursor
-	leave     = "\x1b[?25h\x1b[?1049l"
+	enter     = "\x1b[?1049h\x1b[?25l\x1b[?7l" // the alternate screen, no cursor, no wrapping
+	leave     = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 	home      = "\x1b[H"
 	clearLine = "\x1b[K"
 	clearRest = "\x1b[J"
@@ -65,5 +64,5 @@ func (s *Screen) Close() error {
 	}
 	s.begun = false
 	_, err := s.to.WriteString(leave)
-	return errors.Join(err)
+	return err
 }

@@ -10,13 +10,18 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-// fit makes s exactly width columns wide: cut with an ellipsis, or filled. Names
-// come from other people's jobs: what would steer the terminal is shown as a dot.
-func fit(s string, width int) string {
+// cut ends s, with an ellipsis, where it is wider than width columns. Names come
+// from other people's jobs: what would steer the terminal is shown as a dot.
+func cut(s string, width int) string {
 	if width <= 0 {
 		return ""
 	}
-	s = displaywidth.TruncateString(plain(s), width, "…")
+	return displaywidth.TruncateString(plain(s), width, "…")
+}
+
+// fit makes s exactly width columns wide: cut, or filled.
+func fit(s string, width int) string {
+	s = cut(s, width)
 	return s + strings.Repeat(" ", max(0, width-displaywidth.String(s)))
 }
 

@@ -8,16 +8,18 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-// The least that a frame is drawn for; a smaller terminal shows a part of it.
+// The least that a frame is drawn for; a smaller terminal shows a part of it. One
+// that is not roomy gets no empty lines and less of a foot.
 const (
 	minWidth  = 60
-	minHeight = 16
+	minHeight = 22
+	roomy     = 32
 )
 
 // frame draws m for a terminal of width columns and height rows: at most height
 // lines, none wider than width. Styles are SGR sequences, or nothing.
 func frame(m *Model, width, height int, s styles) []string {
-	v := view{m: m, width: max(width, minWidth), s: s}
+	v := view{m: m, width: max(width, minWidth), roomy: height >= roomy, s: s}
 	v.head()
 	v.fleet()
 	v.money()
@@ -30,13 +32,37 @@ func frame(m *Model, width, height int, s styles) []string {
 type view struct {
 	m     *Model
 	width int
+	roomy bool
 	s     styles
 	lines []string
 }
 
 func (v *view) line(parts ...string) { v.lines = append(v.lines, strings.Join(parts, "")) }
 
-func (v *view) blank() { v.line("") }
+// gap separates parts where there is room.
+func (v *view) gap() {
+	if v.roomy {
+		v.line()
+	}
+}
+
+// A styled is a text in a style.
+type styled struct {
+	style func(string) string
+	text  string
+}
+
+// cut is a line that ends where the terminal does.
+func (v *view) cut(all ...styled) {
+	var b strings.Builder
+	left := v.width
+	for _, s := range all {
+		text := displaywidth.TruncateString(s.text, left, "")
+		left -= displaywidth.String(text)
+		b.WriteString(s.style(text))
+	}
+	v.line(b.String())
+}
 
 // head is one line: what runs, and the two clocks.
 func (v *view) head() {
@@ -52,7 +78,7 @@ func (v *view) head() {
 	}
 	right := fmt.Sprintf("%s · %s× · %s · %s ", clock, trim(m.Speed), m.Phase, run)
 	v.line(v.s.title(fit(left, v.width-displaywidth.String(right)) + right))
-	v.blank()
+	v.gap()
 }
 
 // fleet is the bar of GPUs by state, with a legend that has the counts.
@@ -77,7 +103,7 @@ func (v *view) fleet() {
 		legend.WriteString(" " + v.s.state(i, glyphs()[i]) + " " + text + "  ")
 	}
 	v.line(legend.String())
-	v.blank()
+	v.gap()
 }
 
 // money is a row a state: how many GPUs, money per hour now, and so far.
@@ -87,7 +113,7 @@ func (v *view) money() {
 	if l.Others > 0 {
 		currency += fmt.Sprintf(" (and %d more)", l.Others)
 	}
-	v.line(v.s.dim(fit(fmt.Sprintf(" %-12s %9s %16s %18s", "STATE", "GPUS", "PER HOUR NOW", "SO FAR, "+currency), v.width)))
+	v.line(v.s.dim(cut(fmt.Sprintf(" %-12s %9s %16s %18s", "STATE", "GPUS", "PER HOUR NOW", strings.TrimSpace("SO FAR "+currency)), v.width)))
 	var now, wasted Nano
 	for i, s := range l.States {
 		if s.GPUs == 0 && s.Cost == 0 {
@@ -104,9 +130,10 @@ func (v *view) money() {
 	if l.Total > 0 {
 		share = fmt.Sprintf(" (%.1f %%)", 100*float64(l.Wasted)/float64(l.Total))
 	}
-	v.line(" ", v.s.bold("spending "+now.String()), " an hour, ", v.s.alarm("wasting "+wasted.String()),
-		" · so far ", v.s.bold(l.Total.String()), ", wasted ", v.s.alarm(l.Wasted.String()), share)
-	v.blank()
+	as := func(s string) string { return s }
+	v.cut(styled{as, " "}, styled{v.s.bold, "spending " + now.String() + "/h"}, styled{as, ", "}, styled{v.s.alarm, "wasting " + wasted.String() + "/h"},
+		styled{as, " · so far "}, styled{v.s.bold, l.Total.String()}, styled{as, ", wasted "}, styled{v.s.alarm, l.Wasted.String()}, styled{as, share})
+	v.gap()
 }
 
 // wastes tells whether the time of a state is paid for and does no work although
@@ -121,7 +148,10 @@ func (v *view) lists(rows int) {
 	if said {
 		parts = 3
 	}
-	rows -= 2 * parts // a title and an empty line each
+	rows -= parts // their titles
+	if v.roomy {
+		rows -= parts // and gaps
+	}
 	idle := max(rows/2, 2)
 	news := max((rows-idle)/(parts-1), 2)
 	v.idle(idle)
@@ -133,42 +163,46 @@ func (v *view) lists(rows int) {
 
 func (v *view) idle(rows int) {
 	list := v.m.Ledger.Idle
-	v.line(v.s.dim(fit(fmt.Sprintf(" IDLE NOW, BY MONEY (%d)%s", len(list), more(len(list), rows)), v.width)))
-	// burnt, per hour and since have their width; the rest is shared
-	const fixed = 1 + 2 + 12 + 10 + 7
-	name := max((v.width-fixed)*2/5, 12)
-	who := max((v.width-fixed-name)/2, 8)
+	const figures = 6 + 13 + 12 // since, burnt, per hour; the rest is shared
+	rest := v.width - 3 - figures
+	name := max(rest*2/5, 12)
+	who := max((rest-name)/2, 8)
+	title := fmt.Sprintf(" IDLE NOW, BY MONEY: %d", len(list))
+	if len(list) > rows {
+		title += fmt.Sprintf(", the first %d", rows)
+	}
+	v.line(v.s.dim(fit(title, v.width-figures) + fmt.Sprintf(" %5s %12s %11s", "SINCE", "BURNT", "PER HOUR")))
 	for _, f := range list[:min(len(list), rows)] {
 		mark := v.s.dim("○ ")
 		if f.Severity == "alert" {
 			mark = v.s.alarm("● ")
 		}
 		where := f.Node + " " + strings.Join(f.GPUs, ",")
-		v.line(" ", mark, fit(f.Allocation, name), fit(" "+person(f.User, f.Team), who), fit(" "+where, v.width-fixed-name-who),
-			fmt.Sprintf(" %5s %12s %7s/h", f.Since.UTC().Format("15:04"), v.s.alarm(fmt.Sprintf("%12s", f.Burnt)), f.PerHour))
+		v.line(" ", mark, fit(f.Allocation, name), fit(" "+person(f.User, f.Team), who), fit(" "+where, rest-name-who),
+			" ", f.Since.UTC().Format("15:04"), " ", v.s.alarm(fmt.Sprintf("%12s", f.Burnt)), fmt.Sprintf(" %11s", f.PerHour))
 	}
 	v.fill(len(list), rows, "nobody has held a GPU for five minutes without work")
 }
 
 func (v *view) news(rows int) {
 	list := v.m.Ledger.Findings
-	v.line(v.s.dim(fit(" FINDINGS", v.width)))
+	v.line(v.s.dim(" FINDINGS"))
 	for _, f := range list[:min(len(list), rows)] {
 		text := fmt.Sprintf("%s (%s): %s %s burnt, %s an hour", f.Allocation, person(f.User, f.Team), f.Burnt, f.Currency, f.PerHour)
 		word := fmt.Sprintf("%-9s", f.News)
 		if f.News == "alert" {
 			word = v.s.alarm(word)
 		}
-		v.line(" ", f.At.UTC().Format("15:04:05"), " ", word, fit(text, v.width-19))
+		v.line(" ", f.At.UTC().Format("15:04:05"), " ", word, cut(text, v.width-19))
 	}
 	v.fill(len(list), rows, "none yet: an allocation that does nothing opens one after five minutes, and alerts after thirty")
 }
 
 func (v *view) said(rows int) {
 	list := v.m.Slack
-	v.line(v.s.dim(fit(" SLACK, AS IT WOULD BE SENT", v.width)))
+	v.line(v.s.dim(" SLACK, AS IT WOULD BE SENT"))
 	for _, text := range list[max(0, len(list)-rows):] {
-		v.line(" ", fit(text, v.width-2))
+		v.line(" ", cut(text, v.width-1))
 	}
 	v.fill(len(list), rows, "nothing yet")
 }
@@ -176,20 +210,13 @@ func (v *view) said(rows int) {
 // fill makes up for rows that a list does not need.
 func (v *view) fill(have, rows int, empty string) {
 	if have == 0 && rows > 0 {
-		v.line(" ", v.s.dim(fit(empty, v.width-2)))
+		v.line(" ", v.s.dim(cut(empty, v.width-1)))
 		have++
 	}
 	for ; have < rows; have++ {
-		v.blank()
+		v.line()
 	}
-	v.blank()
-}
-
-func more(have, rows int) string {
-	if have <= rows {
-		return ""
-	}
-	return fmt.Sprintf(", the first %d", rows)
+	v.gap()
 }
 
 // foot says how the pipeline does, and where to look further.
@@ -200,17 +227,17 @@ func (v *view) foot() []string {
 	if v.m.Warning != "" {
 		lines = append(lines, " ! "+v.m.Warning)
 	}
-	doors := ""
-	for _, d := range v.m.Doors {
-		doors += fmt.Sprintf(" %s %s ", d.Name, d.Address)
+	doors := make([]string, len(v.m.Doors))
+	for i, d := range v.m.Doors {
+		doors[i] = " " + d.Name + " " + d.Address
 	}
-	lines = append(lines, doors)
-	if len(v.m.Try) > 0 {
+	lines = append(lines, strings.Join(doors, " "))
+	if v.roomy && len(v.m.Try) > 0 {
 		lines = append(lines, " try "+v.m.Try[0])
 	}
 	lines = append(lines, " Ctrl-C stops the source first, then checks the ledger")
 	for i := range lines {
-		lines[i] = v.s.dim(fit(lines[i], v.width))
+		lines[i] = v.s.dim(cut(lines[i], v.width))
 	}
 	return lines
 }
