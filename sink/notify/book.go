@@ -14,6 +14,8 @@ type book struct {
 	parts map[int32]*part
 	job   *job // being delivered, nil = none
 	sent  map[thread]*tally
+
+	editsAt time.Time // nothing is replaced before: it failed
 }
 
 // A part is the book of one partition.

@@ -88,11 +88,12 @@ func judge(t *testing.T, by, step string, messages []slacktest.Message) {
 		}
 	}
 	want, wantMarked := 2, 0
-	if by == "bot" {
+	switch {
+	case by == "bot":
 		want = 1
-	} else if step == "sent" {
+	case step == "sent":
 		want, wantMarked = 3, 1
-	} else if step == "recorded" {
+	case step == "recorded":
 		wantMarked = 1 // nobody knows that it was not sent
 	}
 	if len(messages) != want || marked != wantMarked {

@@ -102,11 +102,14 @@ func (r *runner) finish(j *job, notices []schemas.Notice, now time.Time) {
 		}
 		r.book.told(e, &notices[i], now)
 	}
-	if !j.edit {
-		r.book.count(j, now)
-	}
 	r.metrics.delivered(r.life, j, waited)
-	r.book.job, r.retries, r.retryAt = nil, 0, time.Time{}
+	r.book.job = nil
+	if j.edit {
+		r.editRetries = 0
+		return
+	}
+	r.book.count(j, now)
+	r.retries, r.retryAt = 0, time.Time{}
 }
 
 // replace edits a message. Doing it again shows the same, so only the end of an
@@ -130,8 +133,9 @@ func (r *runner) replace(j *job) (time.Time, error) {
 	return now, r.crash(stepPosted)
 }
 
-// editFailed gives an update up until its time comes again: it must not hold up
-// alerts. The end of an alert is tried until it is told.
+// editFailed puts the edit off, and with it all others, so that they do not hold
+// up alerts: Slack limits them apart. New figures wait until their time comes
+// again, the end of an alert is tried until it is told.
 func (r *runner) editFailed(j *job, err error) time.Time {
 	e, f := j.entries[0], failure(err)
 	switch {
@@ -144,9 +148,13 @@ func (r *runner) editFailed(j *job, err error) time.Time {
 		e.ref, r.book.job = Ref{}, nil // its end becomes a message of its own
 		return time.Now()
 	case !e.waiting:
-		e.edited, r.book.job = time.Now(), nil
+		e.edited = time.Now()
 	}
-	return r.failed(j, err)
+	r.complain(f, j)
+	r.metrics.retried.Add(r.life, 1)
+	r.book.job, r.book.editsAt = nil, time.Now().Add(r.pause(f, r.editRetries))
+	r.editRetries++
+	return time.Now()
 }
 
 // postFailed decides what comes next. A message that is refused as it is, and
@@ -177,24 +185,28 @@ func (r *runner) postFailed(j *job, err error) (time.Time, error) {
 	return r.failed(j, err), nil
 }
 
-// failed says when the next attempt is made: not before the other side said,
-// otherwise after a pause that grows and is never the same for two.
+// failed says when the next attempt is made.
 func (r *runner) failed(j *job, err error) time.Time {
 	f := failure(err)
 	r.complain(f, j)
-	first, last := r.pace.passing, r.pace.longest
+	r.metrics.retried.Add(r.life, 1)
+	r.retryAt = time.Now().Add(r.pause(f, r.retries))
+	r.retries++
+	return r.retryAt
+}
+
+// pause is as long as the other side said; otherwise it grows with the failures
+// and is never the same for two.
+func (r *runner) pause(f *Failure, failures int) time.Duration {
+	if f.After > 0 {
+		return f.After
+	}
+	first := r.pace.passing
 	if f.Kind == Blocking {
 		first = r.pace.blocking
 	}
-	pause := min(first<<min(r.retries, 20), last)
-	pause += time.Duration(rand.Int64N(int64(pause)/2 + 1))
-	r.retries++
-	r.metrics.retried.Add(r.life, 1)
-	r.retryAt = time.Now().Add(max(pause, f.After))
-	if f.Kind == Passing && f.After > 0 {
-		r.retryAt = time.Now().Add(f.After)
-	}
-	return r.retryAt
+	pause := min(first<<min(failures, 20), r.pace.longest)
+	return pause + time.Duration(rand.Int64N(int64(pause)/2+1))
 }
 
 // complain counts a failure, and logs one of a kind in a while.

@@ -48,6 +48,9 @@ func TestEveryFaultIsSurvived(t *testing.T) {
 				w.committed()
 				p.end()
 				once(t, by, fault, w.slack.Messages())
+				if strings.Contains(w.logs.String(), "VerySecret") || !strings.Contains(w.logs.String(), "reason=") {
+					t.Errorf("logged\n%s", w.logs.String())
+				}
 			})
 		}
 	}
@@ -68,6 +71,28 @@ func once(t *testing.T, by string, fault slacktest.Fault, messages []slacktest.M
 		t.Errorf("not one message for the alert and one for its end:\n%s", show(messages))
 	case by == "webhook" && fault.Accepted && unmarked != 2:
 		t.Errorf("a repetition does not say so:\n%s", show(messages))
+	}
+}
+
+// Replacements that are limited hold up no alert.
+func TestAlertsPassEditsThatAreLimited(t *testing.T) {
+	w := newWorld(t, "bot")
+	w.slack.OnCall = func(c slacktest.Call) slacktest.Fault {
+		if c.Method == "chat.update" {
+			return slacktest.Fault{RetryAfter: time.Hour}
+		}
+		return slacktest.Fault{}
+	}
+	p := w.start(nil)
+	w.say(raised(1))
+	w.until("the alert", func(m []slacktest.Message) bool { return len(m) == 1 })
+	w.say(ended(raised(1)))
+	w.called(2)
+	w.say(raised(2))
+	w.until("another one", func(m []slacktest.Message) bool { return len(m) == 2 })
+	p.end()
+	if calls := len(w.slack.Calls()); calls != 3 {
+		t.Errorf("%d calls, want two posts and one edit", calls)
 	}
 }
 
@@ -152,9 +177,7 @@ func TestOutageIsQuietAndEndsInADigest(t *testing.T) {
 		all = append(all, raised(n))
 	}
 	w.say(all[0])
-	for len(w.slack.Calls()) < 10 {
-		<-w.slack.Changed()
-	}
+	w.called(10)
 	w.say(all[1:]...)
 	w.say(ended(all[39]))          // raised and over while nobody could be told
 	time.Sleep(w.cfg.Storm.Within) // until the oldest one is a backlog

@@ -207,10 +207,11 @@ func (b *book) edits(entries []*entry, now time.Time) (*job, time.Time) {
 	var update *entry
 	for _, e := range entries {
 		switch due := e.edited.Add(b.cfg.UpdateEvery); {
-		case !e.editable():
+		case !e.editable() || !e.waiting && e.finding.Revision <= e.shown:
+		case now.Before(b.editsAt):
+			wake = earlier(wake, b.editsAt)
 		case e.waiting:
 			return editJob(schemas.NoticeResolved, e), time.Time{}
-		case e.finding.Revision <= e.shown:
 		case now.Before(due):
 			wake = earlier(wake, due)
 		case update == nil:

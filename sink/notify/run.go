@@ -66,12 +66,13 @@ type runner struct {
 	woken     chan struct{}   // holds one token when partitions were assigned
 	committed map[int32]int64 // -1 = nothing
 
-	retries int // failures in a row
-	retryAt time.Time
-	pace    pace
-	metrics *metrics
-	quiet   *quiet
-	crash   func(step string) error // nil error but in tests
+	retries     int // posts that failed in a row
+	retryAt     time.Time
+	editRetries int
+	pace        pace
+	metrics     *metrics
+	quiet       *quiet
+	crash       func(step string) error // nil error but in tests
 }
 
 // pace is how long failures make the next attempt wait.

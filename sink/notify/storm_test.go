@@ -164,9 +164,7 @@ func TestFirstStartTellsWhatBurns(t *testing.T) {
 		return slacktest.Fault{}
 	}
 	p := w.start(nil)
-	for len(w.slack.Calls()) < 3 {
-		<-w.slack.Changed()
-	}
+	w.called(3)
 	p.end()
 	blocked.Store(false)
 	p = w.start(nil)

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A world is a broker and a Slack that outlive every notifier.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	fake  *kfake.Cluster
 	cl    *kgo.Client
 	slack *slacktest.Server
@@ -43,7 +43,7 @@ type world struct {
 func layout() broker.Layout { return broker.Layout{Partitions: 2, Replication: 1} }
 
 // newWorld has a notifier that is let in by "bot" token or "webhook".
-func newWorld(t *testing.T, by string) *world {
+func newWorld(t testing.TB, by string) *world {
 	t.Helper()
 	w := &world{t: t, slack: slacktest.New(), cfg: notify.DefaultConfig(), to: slack.DefaultConfig()}
 	t.Cleanup(w.slack.Close)
@@ -120,7 +120,7 @@ func (w *world) sayAtOnce(findings []schemas.Finding) {
 
 // A process is a notifier that runs until it is stopped.
 type process struct {
-	t    *testing.T
+	t    testing.TB
 	stop func() error
 }
 
@@ -177,6 +177,12 @@ func (w *world) until(what string, ok func([]slacktest.Message) bool) {
 			w.t.Fatalf("waiting for %s; Slack has\n%s\nlogs:\n%s", what, show(w.slack.Messages()), w.logs.String())
 		}
 	}
+}
+
+// called waits until Slack was called n times.
+func (w *world) called(n int) {
+	w.t.Helper()
+	w.until("calls", func([]slacktest.Message) bool { return len(w.slack.Calls()) >= n })
 }
 
 // committed waits until the group has committed the end of every partition.

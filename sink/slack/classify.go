@@ -23,7 +23,10 @@ func classify(err error, secret string) error {
 	if err == nil {
 		return nil
 	}
-	f := judge(err)
+	return because(judge(err), err, secret)
+}
+
+func because(f *notify.Failure, err error, secret string) error {
 	f.Err = errors.New(withoutSecret(err, secret))
 	return f
 }
@@ -73,14 +76,20 @@ func judgeStatus(code int) *notify.Failure {
 		f.Kind, f.After, f.Reason = notify.Passing, unsaidPause, "rate_limited"
 	case code >= 500, code == http.StatusRequestTimeout:
 		f.Kind, f.Unsure = notify.Passing, true
-	case code == http.StatusBadRequest:
-		f.Kind = notify.Refused // a webhook's invalid_payload
 	}
 	return f
 }
 
 // reasonShape keeps what is counted by reason to Slack's own words.
 var reasonShape = regexp.MustCompile(`^[a-z_]{1,40}$`)
+
+// judgeAnswer goes by what a webhook answered: its codes are words in the body.
+func judgeAnswer(status int, body string) *notify.Failure {
+	if status >= 400 && status < 500 && status != http.StatusTooManyRequests && reasonShape.MatchString(body) {
+		return judgeCode(body)
+	}
+	return judgeStatus(status)
+}
 
 // judgeCode goes by Slack's error codes. What is not listed needs a person:
 // invalid_auth, channel_not_found, not_in_channel, missing_scope and many more.
@@ -91,7 +100,7 @@ func judgeCode(code string) *notify.Failure {
 		f.Kind, f.After, f.Reason = notify.Passing, unsaidPause, "rate_limited"
 	case "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited":
 		f.Kind, f.Unsure = notify.Passing, true
-	case "invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "no_text", "too_many_attachments",
+	case "invalid_payload", "invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "no_text", "too_many_attachments",
 		"invalid_metadata_format", "invalid_metadata_schema", "metadata_too_large", "invalid_arguments",
 		"thread_not_found", "cannot_reply_to_message", "invalid_thread_ts":
 		f.Kind = notify.Refused

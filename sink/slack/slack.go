@@ -42,7 +42,7 @@ func New(c Config) (Client, error) {
 	if err := safeAddress(url); err != nil {
 		return nil, fmt.Errorf("slack: webhook: what is given %w", err)
 	}
-	return &webhook{url: url, link: to, timeout: c.Timeout, client: httpClient()}, nil
+	return newWebhook(url, to, c.Timeout), nil
 }
 
 func newBot(c Config, to Link) (Client, error) {
