@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -140,19 +142,24 @@ func TestActivityIsWhatCellsSay(t *testing.T) {
 	})
 }
 
-// The same live, in steps, with samples in time; and nothing changes when an
-// engine is recovered in the middle.
+// The same live, in steps, with samples that come late; and nothing changes when
+// an engine is recovered in the middle.
 func TestActivityLive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := ended(t)
 		step := rapid.SampledFrom([]int64{250, 1_000, 7_003}).Draw(t, "step")
+		late := rapid.SampledFrom([]int64{0, 0, 5_000, 40_000}).Draw(t, "late")
 		crash := worldStart + rapid.Int64Range(0, worldLen).Draw(t, "crash")
+		due := map[*schemas.Samples]int64{}
+		for _, s := range in.samples {
+			due[s] = s.TS[0] + rapid.Int64Range(0, late).Draw(t, "delay")
+		}
+		slices.SortStableFunc(in.samples, func(a, b *schemas.Samples) int { return cmp.Compare(due[a], due[b]) })
 		e, l := newEngine(t, config()), newListener(t)
 		in.feedReferences(e)
 		next := 0
-		in.sortSamples()
 		for h := int64(worldStart); h < in.horizon; h += step {
-			for ; next < len(in.samples) && in.samples[next].TS[0] < h; next++ {
+			for ; next < len(in.samples) && due[in.samples[next]] < h; next++ {
 				e.AddSamples(in.samples[next])
 			}
 			e.Advance(h, false, l)

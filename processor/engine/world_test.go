@@ -1,9 +1,7 @@
 package engine_test
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 
 	"pgregory.net/rapid"
 
@@ -38,11 +36,6 @@ func drawWorld(t *rapid.T) *input {
 		in.samples = append(in.samples, drawSeries(t)...)
 	}
 	return in
-}
-
-// sortSamples brings the samples into the order of time.
-func (in *input) sortSamples() {
-	slices.SortStableFunc(in.samples, func(a, b *schemas.Samples) int { return cmp.Compare(a.TS[0], b.TS[0]) })
 }
 
 // drawTime is an instant of the world, mostly on a grid so that instants meet.
