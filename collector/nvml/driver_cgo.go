@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"unsafe"
 
 	gonvml "github.com/NVIDIA/go-nvml/pkg/nvml"
 )
@@ -17,7 +18,8 @@ import (
 type library struct {
 	gonvml.Interface
 	calls
-	devices []gpu
+	metricsGet unsafe.Pointer // nvmlGpmMetricsGet
+	devices    []gpu
 }
 
 // calls says which calls the driver exports. They came with drivers from 2013
@@ -45,6 +47,9 @@ func openDriver(cfg Config, log *slog.Logger) (driver, error) {
 		return nil, errors.Join(errors.New("nvml: the library lacks the calls that name GPUs: it is not NVIDIA's, or older than any driver that is supported"), l.shutdown())
 	}
 	l.calls = l.find()
+	if l.metricsGet = metricsGet(); l.metricsGet == nil {
+		l.gpm = false
+	}
 	if err := l.enumerate(cfg, log); err != nil {
 		return nil, errors.Join(err, l.shutdown())
 	}
@@ -90,7 +95,7 @@ func (l *library) find() calls {
 			l.exports("nvmlDeviceGetMigDeviceHandleByIndex") && l.exports("nvmlDeviceGetGpuInstanceId"),
 		attributes: l.exports("nvmlDeviceGetAttributes_v2", "nvmlDeviceGetAttributes"),
 		gpm: l.exports("nvmlGpmQueryDeviceSupport") && l.exports("nvmlGpmSampleAlloc") && l.exports("nvmlGpmSampleFree") &&
-			l.exports("nvmlGpmSampleGet") && l.exports("nvmlGpmMetricsGet"),
+			l.exports("nvmlGpmSampleGet"),
 		gpmMIG: l.exports("nvmlGpmMigSampleGet"),
 	}
 }

@@ -31,6 +31,10 @@ func (c Config) Options(clientID string) ([]kgo.Opt, error) {
 		// broker's defaults: Ensure makes topics as they must be.
 		// (AllowAutoTopicCreation is off unless asked for.)
 		//
+		// What a client does is at its /metrics. Brokers that ask it to push the
+		// same to them make it hold compressors of 8 MB, most of what an agent
+		// needs otherwise.
+		kgo.DisableClientMetrics(),
 		// New partitions and leaders are seen within this time at the latest.
 		kgo.MetadataMaxAge(time.Minute),
 	}, security...), nil

@@ -68,8 +68,14 @@ func AddFlags(cmd *cobra.Command, from *Sources, defaults any) {
 	from.Env = os.Environ()
 	cmd.Flags().StringVar(&from.File, "config", "", "YAML `FILE` with the keys below; unknown keys are refused")
 	cmd.Flags().StringArrayVar(&from.Set, "set", nil, "`KEY=VALUE` for one of the keys below; repeatable, stronger than the file and the environment")
-	template := cmd.HelpTemplate()
-	cmd.SetHelpTemplate(template + "\n" + describe(Keys(defaults)))
+	// Not by a help template: text/template calls methods by name, and a binary
+	// that has it keeps every exported method of every type in it, megabytes of
+	// code that a node's agent would hold for ever.
+	help := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		help(cmd, args)
+		_, _ = fmt.Fprint(cmd.OutOrStdout(), "\n"+describe(Keys(defaults))) // as cobra prints what is above
+	})
 }
 
 // describe is the part of the help that lists the keys.

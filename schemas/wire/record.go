@@ -106,9 +106,10 @@ func fingerprint(schemas ...*arrow.Schema) uint64 {
 	return h.Sum64()
 }
 
-// newCompressor is a single-threaded zstd encoder for EncodeAll.
-func newCompressor(level zstd.EncoderLevel) (*zstd.Encoder, error) {
-	return zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+// newCompressor is a single-threaded zstd encoder for EncodeAll, with further
+// options.
+func newCompressor(level zstd.EncoderLevel, options ...zstd.EOption) (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, append(options, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))...)
 }
 
 // newDecompressor is a single-threaded zstd decoder for DecodeAll that refuses

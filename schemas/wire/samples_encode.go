@@ -30,12 +30,17 @@ type SampleEncoder struct {
 	prints map[string]uint64 // fingerprint by layout
 }
 
+// sampleWindow is how far back a sample message is searched for repetitions.
+const sampleWindow = 512 << 10
+
 func (e *SampleEncoder) open() (err error) {
 	if e.zstd != nil {
 		return nil
 	}
 	e.series, e.cols, e.prints = seriesColumns(), sampleColumns(), map[string]uint64{}
-	if e.zstd, err = newCompressor(zstd.SpeedBetterCompression); err != nil {
+	// The level's own window of 8 MiB has the encoder hold 16 MiB, on every node;
+	// a batch is rarely larger than this one.
+	if e.zstd, err = newCompressor(zstd.SpeedBetterCompression, zstd.WithWindowSize(sampleWindow)); err != nil {
 		return fmt.Errorf("make a zstd encoder: %w", err)
 	}
 	return nil
