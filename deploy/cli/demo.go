@@ -50,6 +50,7 @@ that nothing is broken.`,
 	o.flag(cmd, "gpus", "gpus", "`NUMBER` of GPUs of the synthetic fleet, in nodes of 8 (default 64)")
 	o.flag(cmd, "seed", "seed", "`NUMBER` that the fleet is drawn from (default 1)")
 	o.flag(cmd, "data", "data", "`DIR` for the ledger, which stays; without it a temporary one, removed at the end")
+	o.flag(cmd, "slack-webhook-file", "slack.webhook_file", "`FILE` with the URL of a Slack webhook; without it messages are shown as they would be sent")
 	o.keys(cmd, defaults)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg := defaults

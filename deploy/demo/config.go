@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gpumeter/gpumeter/deploy/stack"
+	"github.com/gpumeter/gpumeter/sink/slack"
 )
 
 // Config is everything that the demo can be told.
@@ -18,10 +19,13 @@ type Config struct {
 	Seed  uint64        `koanf:"seed" doc:"what the synthetic fleet does: the same seed, flags and time give the same truth file"`
 
 	Listen stack.Listen `koanf:"listen"`
+	Slack  slack.Config `koanf:"slack"`
 }
 
 // DefaultConfig is a small fleet whose hour lasts a minute.
-func DefaultConfig() Config { return Config{Speed: 60, GPUs: 64, Seed: 1} }
+func DefaultConfig() Config {
+	return Config{Speed: 60, GPUs: 64, Seed: 1, Slack: slack.DefaultConfig()}
+}
 
 // maxSpeed is where a minute of every GPU takes less time than a transaction.
 const maxSpeed = 10_000
@@ -38,5 +42,5 @@ func (c Config) Validate() error {
 	if c.Input == "" && c.GPUs <= 0 {
 		errs = append(errs, fmt.Errorf("gpus: %d: a fleet has some", c.GPUs))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Slack.Validate())...)
 }

@@ -50,6 +50,7 @@ type demo struct {
 	feed     feed
 	source   string // in words
 	live     bool   // event time is the broker's
+	said     *said  // messages as they would be sent, nil where they are sent
 
 	began   time.Time
 	horizon int64 // last one that was named, Unix ms
@@ -78,7 +79,7 @@ func Run(ctx context.Context, cfg Config, env Env) (_ *Summary, err error) {
 	defer end(nil)
 	d.life, d.giveUp = life, end
 	unless := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) }) // while nothing has been published
-	if d.pipeline, err = run.Open(life, run.Config{Name: "demo", Stack: d.stack(), Rules: d.rules}, env.Log); err != nil {
+	if d.pipeline, err = run.Open(life, run.Config{Name: "demo", Stack: d.stack(), Rules: d.rules, Tell: d.tell()}, env.Log); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.pipeline.Close()) }()
@@ -309,7 +310,21 @@ func (d *demo) settle() error {
 	if err := d.pipeline.Queryable(); err != nil {
 		return fmt.Errorf("wait for ClickHouse: %w", err)
 	}
-	return nil
+	return d.told()
+}
+
+// tellWithin bounds the wait for the last messages: nobody waits for a Slack that
+// is away.
+const tellWithin = 10 * time.Second
+
+func (d *demo) told() error {
+	ctx, cancel := context.WithTimeout(d.pipeline.Context(), tellWithin)
+	defer cancel()
+	left, err := d.pipeline.Told(ctx)
+	if left > 0 {
+		d.Log.Warn("not everybody was told of every alert in time", "findings", left, "waited", tellWithin)
+	}
+	return err
 }
 
 // enter names what the demo is doing.

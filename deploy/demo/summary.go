@@ -23,6 +23,7 @@ type Summary struct {
 	Samples  int64
 	Facts    int64
 	Ledger   Ledger // as it ended
+	Messages int    // that would have been sent
 	Recorded int64  // events from which the oracle recomputed the ledger
 	Report   verify.Report
 }
@@ -40,6 +41,9 @@ func (d *demo) summarize() (*Summary, error) {
 	s := &Summary{
 		Source: d.source, Data: d.cfg.Data, Elapsed: d.Now().Sub(d.began), Horizon: time.UnixMilli(d.horizon).UTC(), First: d.first,
 		Samples: d.out.Stats().Streams["samples"].Acknowledged, Facts: d.pipeline.Metered().CostRows, Ledger: d.ledger, Recorded: d.tape.Rows(),
+	}
+	if d.said != nil {
+		_, s.Messages = d.said.all()
 	}
 	if sim, ok := d.feed.(*simulation); ok {
 		s.Truth = sim.truth.Name()
@@ -78,7 +82,7 @@ func (s *Summary) Print(to io.Writer) error {
 		}
 	}
 	p.line("  %-12s %16s %s, of which %s wasted", "in all", s.Ledger.Total, s.Ledger.Currency, s.Ledger.Wasted)
-	p.findings(&s.Ledger)
+	p.findings(s)
 	if s.Truth != "" {
 		p.line("what the fleet did, the truth: %s", s.Truth)
 	}
@@ -103,13 +107,14 @@ func (p *printer) line(format string, args ...any) {
 	}
 }
 
-func (p *printer) findings(l *Ledger) {
+func (p *printer) findings(s *Summary) {
+	l := &s.Ledger
 	count := map[string]int{}
 	for _, f := range l.Findings {
 		count[f.News]++
 	}
 	if len(l.Findings) > 0 {
-		p.line("findings: %d opened, %d alerts, %d resolved", count["opened"], count["alert"], count["resolved"])
+		p.line("findings: %d opened, %d alerts, %d resolved; %d messages for Slack", count["opened"], count["alert"], count["resolved"], s.Messages)
 	}
 	for _, i := range l.Idle[:min(len(l.Idle), 5)] {
 		p.line("  still idle since %s: %s (%s), %s %s burnt, %s an hour", i.Since.UTC().Format("15:04"), i.Allocation, person(i.User, i.Team),

@@ -152,12 +152,14 @@ func (v *view) lists(rows int) {
 	if v.roomy {
 		rows -= parts // and gaps
 	}
-	idle := max(rows/2, 2)
-	news := max((rows-idle)/(parts-1), 2)
-	v.idle(idle)
-	v.news(news)
+	part := max(rows/4, 2)
+	if !said {
+		part = max(rows/2, 2)
+	}
+	v.idle(max(rows-(parts-1)*part, 2))
+	v.news(part)
 	if said {
-		v.said(max(rows-idle-news, 2))
+		v.said(part)
 	}
 }
 

@@ -101,6 +101,9 @@ func (d *demo) model(speed *gauge) *Model {
 	if horizon, known := d.pipeline.Horizon(); known && horizon != 0 {
 		m.Health.Lag = time.Duration(d.feed.Reached()-horizon) * time.Millisecond
 	}
+	if d.said != nil {
+		m.Slack, _ = d.said.all()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m.Phase, m.Ledger, m.First = d.phase, d.ledger, d.first

@@ -20,6 +20,8 @@ import (
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 	"github.com/gpumeter/gpumeter/sink"
+	"github.com/gpumeter/gpumeter/sink/notify"
+	"github.com/gpumeter/gpumeter/sink/slack"
 )
 
 // Config says what a pipeline stands on and by which rules it counts.
@@ -27,7 +29,17 @@ type Config struct {
 	Name  string // of the command; a successor of one that was killed ends its transaction at once
 	Stack stack.Config
 	Rules processor.Rules
+	Tell  Tell // the zero value tells nobody
 }
+
+// Tell says who is told of alerts, and how: by Notifier, else where Slack says.
+type Tell struct {
+	Notifier notify.Notifier
+	Slack    slack.Config
+	Notify   notify.Config
+}
+
+func (t Tell) enabled() bool { return t.Notifier != nil || t.Slack.Enabled() }
 
 // While input flows, batches and transactions are as large as the stages make
 // them; these only bound the wait for the last rows.
@@ -117,9 +129,11 @@ func (p *Pipeline) Start() error {
 	into := sink.DefaultConfig()
 	into.Broker, into.Topics, into.ClickHouse = p.Stack.Broker, p.cfg.Stack.Topics, p.Stack.ClickHouse
 	into.Flush.Every = lastRows
-	p.sink = Launch(p.ctx, "sink", p.fail, func(ctx context.Context) error {
-		return sink.Run(ctx, into, sink.Env{Log: p.log, Meter: noop.Meter{}, Ready: func(s func() sink.Stats) { storing <- s }})
-	})
+	if p.cfg.Tell.enabled() {
+		into.Slack, into.Notify = p.cfg.Tell.Slack, p.cfg.Tell.Notify
+	}
+	env := sink.Env{Log: p.log, Meter: noop.Meter{}, Notifier: p.cfg.Tell.Notifier, Ready: func(s func() sink.Stats) { storing <- s }}
+	p.sink = Launch(p.ctx, "sink", p.fail, func(ctx context.Context) error { return sink.Run(ctx, into, env) })
 	metering := make(chan *meter.Meter, 1)
 	cfg := processor.DefaultConfig()
 	cfg.Broker, cfg.Topics, cfg.Rules = p.Stack.Broker, p.cfg.Stack.Topics, p.cfg.Rules
@@ -209,6 +223,26 @@ func (p *Pipeline) Queryable() error {
 		lag, err := sink.Lag(ctx, admin, sink.DefaultConfig().Group)
 		return lag == 0, err
 	})
+}
+
+// Told waits until people were told of every alert that is published, or until
+// ctx ends; it returns how many records of findings were not looked at then.
+func (p *Pipeline) Told(ctx context.Context) (left int64, err error) {
+	if !p.cfg.Tell.enabled() {
+		return 0, nil
+	}
+	admin := kadm.NewClient(p.client)
+	err = Await(ctx, func(ctx context.Context) (bool, error) {
+		n, err := behind(ctx, admin, p.cfg.Tell.Notify.Group, schemas.Prefix+schemas.StreamFindings)
+		if err == nil {
+			left = n
+		}
+		return left == 0, err
+	})
+	if ctx.Err() != nil {
+		return left, nil
+	}
+	return left, err
 }
 
 // Stop ends the stages, upstream first. A stage that failed says why.
