@@ -155,16 +155,17 @@ func (e *Engine) announcePiece(g *gpu, p *piece) {
 				s.to = last.to
 			}
 		}
-		e.announceRuns(g, p, h)
+		e.announceRuns(g, p, h, over)
 	}
 }
 
 // announceRuns makes a row of each measured run that was heard, and of others
-// where something else may have been said before.
-func (e *Engine) announceRuns(g *gpu, p *piece, h *holder) {
+// where something else may have been said before: behind the newest sample too,
+// when the piece was over.
+func (e *Engine) announceRuns(g *gpu, p *piece, h *holder, over bool) {
 	for _, r := range e.tally.runs {
 		unknown := r.state == schemas.StateUnknown
-		if unknown && h.voices.dirty == never || r.from >= r.to {
+		if unknown && !over && h.voices.dirty == never || r.from >= r.to {
 			continue
 		}
 		row := e.activity(g, p, h, r.from)
