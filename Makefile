@@ -9,7 +9,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench fuzz generate tidy clean
+.PHONY: help build demo test race lint bench quality fuzz generate tidy clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: ## throughput, bytes per row, and what they are measured beside
 	go run ./benchmarks/bytes
 	go run ./benchmarks/engine
 	go run ./benchmarks/sink
+
+quality: ## precision and recall of idle alerts on fleets whose truth is known; fails below the goal
+	go run ./benchmarks/quality
 
 fuzz: ## each fuzz target for FUZZTIME
 	@for pkg in $$(go list $(PACKAGES)); do \

@@ -66,7 +66,11 @@ func (c Class) write(d dice, interval int64) script {
 func (s *script) checkpoint(d dice) {
 	for range 3 + d.IntN(10) {
 		s.work(d.minutes(15, 50))
-		s.pause(d.seconds(20, 540))
+		if d.one(5) { // a validation
+			s.pause(d.minutes(8, 24))
+		} else {
+			s.pause(d.seconds(20, 540))
+		}
 	}
 	s.work(d.minutes(5, 20))
 }

@@ -13,8 +13,8 @@ import (
 
 // fraction writes an integer of the wire as a decimal of the input contract; nil
 // where it was not reported.
-func fraction(v, absent uint32, unit int) any {
-	if v == absent {
+func fraction(v uint32, unit int) any {
+	if v == schemas.Absent32 {
 		return nil
 	}
 	return json.Number(fmt.Sprintf("%d.%0*d", int(v)/unit, len(fmt.Sprint(unit))-1, int(v)%unit))
@@ -48,10 +48,10 @@ func TestEventsAreOfTheContract(t *testing.T) {
 		var got contract.Sample
 		fields := map[string]any{
 			"ts": s.TS, "node": s.Node, "gpu": s.GPU, "slice": s.Slice, "gpu_model": s.Model, "interval_seconds": s.Interval / 1000,
-			"utilization": fraction(s.Utilization, schemas.Absent32, 1e6), "sm_active": fraction(s.SMActive, schemas.Absent32, 1e6),
-			"tensor_active": fraction(s.TensorActive, schemas.Absent32, 1e6), "dram_active": fraction(s.DRAMActive, schemas.Absent32, 1e6),
+			"utilization": fraction(s.Utilization, 1e6), "sm_active": fraction(s.SMActive, 1e6),
+			"tensor_active": fraction(s.TensorActive, 1e6), "dram_active": fraction(s.DRAMActive, 1e6),
 			"memory_used_bytes": given(s.MemoryUsed), "memory_total_bytes": given(s.MemoryTotal), "energy_joules": given(s.Energy),
-			"power_watts": fraction(s.Power, schemas.Absent32, 1e3), "temperature_celsius": s.Temperature,
+			"power_watts": fraction(s.Power, 1e3), "temperature_celsius": s.Temperature,
 		}
 		if s.Temperature == schemas.Absent16 {
 			fields["temperature_celsius"] = nil
@@ -83,7 +83,7 @@ func checkAllocation(t *testing.T, p *contract.Parser, a *schemas.Allocation) {
 		for _, g := range a.GPUs {
 			ref := map[string]any{"node": g.Node, "gpu": g.GPU, "slice": g.Slice}
 			if g.Share != 0 {
-				ref["share"] = fraction(uint32(g.Share), schemas.Absent32, 1e6)
+				ref["share"] = fraction(uint32(g.Share), 1e6)
 			}
 			gpus = append(gpus, ref)
 		}
@@ -116,7 +116,7 @@ func checkResource(t *testing.T, p *contract.Parser, r *schemas.Resource) {
 	var got schemas.Resource
 	err := p.Resource(line(t, map[string]any{
 		"node": r.Node, "resource": r.Resource, "cluster": r.Cluster, "provider": r.Provider, "region": r.Region, "sku": r.SKU, "gpu_model": r.Model,
-		"gpus": r.GPUs, "from": r.From, "pricing_category": r.PricingCategory, "scheduler": r.Scheduler, "idle_watts": fraction(r.IdleWatts, schemas.Absent32, 1e3),
+		"gpus": r.GPUs, "from": r.From, "pricing_category": r.PricingCategory, "scheduler": r.Scheduler, "idle_watts": fraction(r.IdleWatts, 1e3),
 	}), &got)
 	if err != nil || !reflect.DeepEqual(got, *r) {
 		t.Fatalf("read %+v (%v)\nwant %+v", got, err, *r)

@@ -1,5 +1,10 @@
 package fleet
 
+import (
+	"math"
+	"slices"
+)
+
 // A fault is a stretch of which nothing is measured, of one GPU of a node or all:
 // a collector that hangs, a GPU that stops to answer or falls off the bus. What
 // runs there goes on. The bounds are on the node's grid: the sample at from is the
@@ -52,4 +57,39 @@ func (f *Fleet) faultsUntil(n *node, t int64) []fault {
 		n.faults = append(n.faults, x)
 	}
 	return n.faults
+}
+
+// faultAt is the node's fault at t, or one that covers nothing there. t never goes
+// back.
+func (f *Fleet) faultAt(n *node, t int64) fault {
+	all := f.faultsUntil(n, t)
+	for n.past < len(all) && all[n.past].to+f.reach() <= t {
+		n.past++
+	}
+	if n.past == len(all) {
+		return fault{from: math.MaxInt64}
+	}
+	return all[n.past]
+}
+
+// settle moves the bounds of work that lie behind a fault to where the first
+// sample after it was taken: one sample speaks for three intervals there, and
+// what it cannot tell apart is not scripted.
+func (f *Fleet) settle(j *job) {
+	for _, s := range j.seats {
+		for _, x := range f.faultsUntil(s.gpu.node, j.end) {
+			if x.gpu != everyGPU && x.gpu != s.gpu.index {
+				continue
+			}
+			seen := (x.to + f.reach() - j.start + 999) / 1000 * 1000
+			for i := range j.phases {
+				for _, bound := range []*int64{&j.phases[i].from, &j.phases[i].to} {
+					if at := j.start + *bound; at > x.to && at < x.to+f.reach() {
+						*bound = seen
+					}
+				}
+			}
+		}
+	}
+	j.phases = slices.DeleteFunc(j.phases, func(p phase) bool { return p.from == p.to })
 }

@@ -20,6 +20,7 @@ type watch struct {
 	busy    []bool // something worked, measured or not
 
 	measured, worked []int64 // sums before each second
+	floor            int64   // windows begin here at the earliest: measured before
 }
 
 // A second is what one second of an allocation was, in GPU-milliseconds.
@@ -101,12 +102,16 @@ func (w *watch) workedSince(measured int64, t instant) int64 {
 }
 
 // idleFor tells whether the trailing span of measured time at t was idle; false
-// while less is known.
+// while less is known, or where idleness of a finding that is over would count
+// again.
 func (w *watch) idleFor(span int64, t instant) bool {
 	span *= 1000 * w.places
 	measured, _ := w.before(t)
-	return measured >= span && w.workedSince(measured-span, t) < span/activePart
+	return measured >= w.floor+span && w.workedSince(measured-span, t) < span/activePart
 }
+
+// atWork tells whether a second was no idle one.
+func (s second) atWork() bool { return s.worked > 0 && s.worked*activePart >= s.measured }
 
 // idleSince is how much had been measured when the idleness began that opens at t:
 // the trailing span that opens it, without the work that it begins with.
@@ -119,7 +124,7 @@ func (w *watch) idleSince(t instant) int64 {
 	from := measured - span*1000*w.places
 	for i := int64(0); i < t.second; i++ {
 		if w.measured[i+1] > from && w.seconds[i].measured > 0 {
-			if w.seconds[i].worked == 0 {
+			if !w.seconds[i].atWork() {
 				break
 			}
 			from = w.measured[i+1]
@@ -165,6 +170,11 @@ func (w *watch) findings(start int64, end *int64) []Expected {
 		if t, ok := first(func(t instant) bool { return t.on(start) >= open.OpenedAt && w.over(since, t) }); ok {
 			at := t.on(start)
 			open.ResolvedAt, open = &at, nil
+			first := i // second of the work that did it
+			for first > 0 && w.seconds[first-1].atWork() {
+				first--
+			}
+			w.floor = w.measured[first]
 		}
 	}
 	if open != nil {

@@ -174,7 +174,7 @@ func check(t *rapid.T, f *Fleet, truth *Truth, name string, all []taken, span in
 	for i, s := range inside {
 		since := max(at, s.ts-3*f.interval)
 		if since > at {
-			unknown = append(unknown, Stretch{at - truth.Start, since - truth.Start})
+			unknown = append(unknown, Stretch{at, since})
 		}
 		if idle := truth.isIdle(since, s.ts); s.ts > since && truth.Class != Partial && idle != nil && *idle == s.active {
 			t.Fatalf("%s on %s: sample %d at %d speaks for [%d, %d) as active %v, the truth is idle %v", truth.Allocation, name, i, s.ts, since, s.ts, s.active, *idle)
@@ -186,7 +186,7 @@ func check(t *rapid.T, f *Fleet, truth *Truth, name string, all []taken, span in
 		reach = min(at+3*f.interval, end)
 	}
 	if end-reach > f.interval || truth.End != nil && reach < end {
-		unknown = append(unknown, Stretch{reach - truth.Start, end - truth.Start})
+		unknown = append(unknown, Stretch{reach, end})
 	}
 	var told []Stretch
 	for _, u := range truth.Unknown {

@@ -17,6 +17,7 @@ type node struct {
 	ticks          int64 // samples so far
 	faults         []fault
 	drawn          int64 // faults are drawn up to here
+	past           int   // faults that are over
 }
 
 // A gpu is one device.

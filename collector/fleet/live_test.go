@@ -69,7 +69,7 @@ func TestAccelerated(t *testing.T) {
 	for i := range truths {
 		path := filepath.Join(t.TempDir(), "truth.ndjson")
 		synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(time.UnixMilli(at)))
+			time.Sleep(time.Until(time.UnixMilli(at)))
 			time.Sleep(time.Duration(i) * 1234567 * time.Millisecond) // another start
 			cfg := DefaultConfig()
 			cfg.Interval, cfg.Duration, cfg.Speed, cfg.Truth = 10*time.Second, time.Hour, 60, path

@@ -11,12 +11,9 @@ const processEvery = 30
 
 // read hands over one sample of each series of a node.
 func (f *Fleet) read(n *node, to source.Sink) error {
-	faults := f.faultsUntil(n, n.next)
-	if len(faults) > 1 {
-		faults = faults[len(faults)-1:]
-	}
+	x := f.faultAt(n, n.next)
 	for _, g := range n.gpus {
-		if len(faults) > 0 && faults[0].covers(g.index, n.next, f.reach()) {
+		if x.covers(g.index, n.next, f.reach()) {
 			continue
 		}
 		if err := f.readGPU(g, to); err != nil {

@@ -106,6 +106,7 @@ func (f *Fleet) plan(s *slot, t int64) {
 	if s.runs == 0 {
 		j.skip(d.Int64N(text.length*9/10) / f.interval * f.interval)
 	}
+	f.settle(j)
 	j.number = fmt.Sprintf("%d-%d", s.index, s.runs)
 	j.id = f.prefix + j.number
 	s.runs++

@@ -80,7 +80,7 @@ func (f *Fleet) truth(j *job, until int64) Truth {
 		t.GPUs = append(t.GPUs, s.label())
 		unknown := f.unknown(j, s.gpu, until)
 		for _, u := range unknown {
-			t.Unknown = append(t.Unknown, Unknown{s.label(), u})
+			t.Unknown = append(t.Unknown, Unknown{s.label(), Stretch{j.start + u.From, j.start + u.To}})
 		}
 		share := int64(0) // GPU-ms in millionths
 		for i, ms := range w.add(f.working(j, s, n, len(w.seconds)), unknown) {
@@ -139,8 +139,8 @@ func (f *Fleet) working(j *job, s seat, n, seconds int) []bool {
 	return busy
 }
 
-// unknown lists the stretches of j's time, up to until, of which nothing is
-// measured of one of its GPUs: rule 2 for the faults of the node.
+// unknown lists the stretches of j's time, from its start and up to until, of
+// which nothing is measured of one of its GPUs: rule 2 for the faults of the node.
 func (f *Fleet) unknown(j *job, g *gpu, until int64) []Stretch {
 	var all []Stretch
 	for _, x := range f.faultsUntil(g.node, until) {
