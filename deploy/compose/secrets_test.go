@@ -82,9 +82,10 @@ func TestSecretsAreMade(t *testing.T) {
 	}
 }
 
-// The users of ClickHouse can do what they are for and nothing else: tried on the
-// embedded engine, which reads config.d beside its configuration.
-func TestUsersMayDoTheirWorkOnly(t *testing.T) {
+// server is an embedded ClickHouse with the users that secrets.sh made; it reads
+// config.d beside its configuration. dsn is how one of them reaches it.
+func server(t *testing.T) (dsn func(user, passwordOf string) string) {
+	t.Helper()
 	made, dir := secrets(t), t.TempDir()
 	users, err := os.ReadFile(filepath.Join(made, "clickhouse_users.xml"))
 	if err != nil {
@@ -114,8 +115,16 @@ func TestUsersMayDoTheirWorkOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	as := func(user, passwordFile, query string) error {
-		conn, err := clickhouse.Open("clickhouse://" + user + "@" + at.Host + "/?password_file=" + passwordFile)
+	return func(user, passwordOf string) string {
+		return "clickhouse://" + user + "@" + at.Host + "/?password_file=" + filepath.Join(made, "clickhouse_"+passwordOf)
+	}
+}
+
+// The users of ClickHouse can do what they are for and nothing else.
+func TestUsersMayDoTheirWorkOnly(t *testing.T) {
+	dsn := server(t)
+	as := func(dsn, query string) error {
+		conn, err := clickhouse.Open(dsn)
 		if err != nil {
 			return err
 		}
@@ -126,7 +135,7 @@ func TestUsersMayDoTheirWorkOnly(t *testing.T) {
 		}
 		return conn.Exec(t.Context(), query)
 	}
-	if err := as("gpumeter", filepath.Join(made, "clickhouse_grafana"), "SELECT 1"); err == nil {
+	if err := as(dsn("gpumeter", "grafana"), "SELECT 1"); err == nil {
 		t.Error("another's password lets in")
 	}
 	for _, step := range []struct {
@@ -143,8 +152,7 @@ func TestUsersMayDoTheirWorkOnly(t *testing.T) {
 		{"grafana", "DROP VIEW gpumeter.tags", true},
 		{"grafana", "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')", true},
 	} {
-		err := as(step.who, filepath.Join(made, "clickhouse_"+step.who), step.query)
-		if (err != nil) != step.refused {
+		if err := as(dsn(step.who, step.who), step.query); (err != nil) != step.refused {
 			t.Errorf("%s: %s: %v", step.who, step.query, err)
 		}
 	}
