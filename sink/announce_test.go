@@ -24,13 +24,19 @@ import (
 
 // logged collects lines.
 type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
+	mu      sync.Mutex
+	text    strings.Builder
+	awaited string        // what a line holds
+	found   chan struct{} // that closes it
 }
 
 func (l *logged) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.awaited != "" && strings.Contains(string(p), l.awaited) {
+		l.awaited = ""
+		close(l.found)
+	}
 	return l.text.Write(p)
 }
 
@@ -166,6 +172,25 @@ func waitFor(t *testing.T, s *slacktest.Server, ok func() bool) {
 			t.Fatal("waited in vain")
 		}
 	}
+}
+
+// A notifier that fails is started again; the sink hears of it in its log only.
+func TestNotifierThatFailsIsStartedAgain(t *testing.T) {
+	var logs logged
+	c, env := valid(), logs.env()
+	c.Notify.Group = "" // it ends at once
+	env.Notifier = mute{}
+	logs.awaited, logs.found = "starting it again", make(chan struct{})
+	a, err := announce(t.Context(), c, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-logs.found:
+	case <-time.After(20 * time.Second):
+		t.Error("not logged")
+	}
+	a.stop()
 }
 
 func TestSecretThatCannotBeReadIsRefusedAtTheStart(t *testing.T) {

@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -107,14 +108,9 @@ func checkDigest(t *testing.T, digest slacktest.Message) {
 func overs(messages []slacktest.Message) int {
 	n := 0
 	for _, m := range messages {
-		var k int
-		switch {
-		case strings.Contains(m.Text, "in all: "):
-			_, text, _ := strings.Cut(m.Text, "in all: ")
-			if _, err := fmt.Sscanf(text, "%d alerts over", &k); err == nil {
-				n += k
-			}
-		case strings.Contains(m.Text, cost):
+		if k := said([]slacktest.Message{m}, "in all: %d alerts over"); k > 0 {
+			n += k
+		} else if strings.Contains(m.Text, cost) {
 			n++
 		}
 	}
@@ -174,6 +170,51 @@ func TestFirstStartTellsWhatBurns(t *testing.T) {
 	if m := w.slack.Messages(); len(m) != 1 || about(m, 4, burning) != 1 {
 		t.Errorf("told:\n%s", show(m))
 	}
+}
+
+// Half a cluster stands still: one digest, whose members are known after a
+// restart, and one message about their ends.
+func TestStormOfThousands(t *testing.T) {
+	w := newWorld(t, "bot")
+	w.cfg.Storm.Alerts, w.cfg.Storm.Gather = 0, 250*time.Millisecond
+	const alerts = 5000
+	p := w.start(nil)
+	var all, ends []schemas.Finding
+	for n := 1; n <= alerts; n++ {
+		all, ends = append(all, raised(n)), append(ends, ended(raised(n)))
+	}
+	for part := range slices.Chunk(all, 1000) {
+		w.sayAtOnce(part)
+	}
+	w.until("all", func(m []slacktest.Message) bool { return said(m, "per hour: %d alerts") == alerts })
+	w.committed()
+	p.end()
+	before := len(w.slack.Messages())
+	p = w.start(nil)
+	for part := range slices.Chunk(ends, 1000) {
+		w.sayAtOnce(part)
+	}
+	w.until("all ends", func(m []slacktest.Message) bool { return overs(m) == alerts })
+	w.committed()
+	p.end()
+	if after := len(w.slack.Messages()); before > 3 || after-before > 3*before {
+		t.Errorf("%d messages, then %d more", before, after-before)
+	}
+}
+
+// said adds up the numbers that stand in a text of the messages.
+func said(messages []slacktest.Message, format string) int {
+	before, _, _ := strings.Cut(format, "%d")
+	n := 0
+	for _, m := range messages {
+		var k int
+		if at := strings.Index(m.Text, before); at >= 0 {
+			if _, err := fmt.Sscanf(strings.ReplaceAll(m.Text[at:], ",", ""), format, &k); err == nil {
+				n += k
+			}
+		}
+	}
+	return n
 }
 
 // Restarts, and many of them, repeat nothing.
