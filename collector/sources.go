@@ -54,14 +54,16 @@ func collect(ctx context.Context, cfg Config, env Env, to *publish.Publisher) er
 	case KindFleet:
 		return fleet.Live{Config: cfg.Source.Fleet}.Run(ctx, to)
 	case KindNVML:
-		return collectNode(ctx, cfg, env, to)
+		return Node(ctx, cfg, env, to)
 	default:
 		return files.Source{Config: cfg.Source.Files, Ignored: to.Ignored}.Run(ctx, to)
 	}
 }
 
-// collectNode samples the GPUs of this node and tells who holds them.
-func collectNode(ctx context.Context, cfg Config, env Env, to source.Sink) (err error) {
+// Node samples the GPUs of this node and tells who holds them, until ctx ends: it
+// is the source KindNVML for whoever brings the sink. It uses of cfg what is said
+// of them, Source.NVML and Owners.
+func Node(ctx context.Context, cfg Config, env Env, to source.Sink) (err error) {
 	node, err := cfg.Source.NVML.Named()
 	if err != nil {
 		return err

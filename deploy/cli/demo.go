@@ -34,8 +34,9 @@ func demoCommand() *cobra.Command {
 all in this process, and shows what ClickHouse answers: GPUs by state, money per
 hour, who is idle by money, findings, and the Slack messages that they cause.
 
-The source is DIR where --input names one, else a synthetic fleet drawn from --seed.
-At --speed 1 it is live; faster, it begins in the past. Ctrl-C stops the source,
+The source is DIR where --input names one; else the GPUs of this node where NVIDIA's
+driver is loaded and neither --gpus nor a --speed above 1 is given; else a synthetic
+fleet drawn from --seed. At --speed 1 it is live; faster, it begins in the past. Ctrl-C stops the source,
 lets everything arrive, and recomputes the ledger another way: exit code 0 means
 that nothing is broken.`,
 		Example: `  gpumeter demo
@@ -45,7 +46,7 @@ that nothing is broken.`,
 		Args: cobra.NoArgs,
 	}
 	o.flag(cmd, "input", "input", "`DIR` of events to play")
-	o.flag(cmd, "speed", "speed", "event time per time, a `NUMBER` from 1 on (default 60)")
+	o.flag(cmd, "speed", "speed", "event time per time, a `NUMBER` from 1 on; 60 unless this node is shown")
 	o.flag(cmd, "for", "for", "`TIME` to go on, as in 60s; without it until Ctrl-C")
 	o.flag(cmd, "gpus", "gpus", "`NUMBER` of GPUs of the synthetic fleet, in nodes of 8 (default 64)")
 	o.flag(cmd, "seed", "seed", "`NUMBER` that the fleet is drawn from (default 1)")

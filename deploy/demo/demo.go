@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -49,6 +50,7 @@ type demo struct {
 	tape     *record.Recorder
 	feed     feed
 	source   string // in words
+	node     bool   // it is about this node's GPUs
 	live     bool   // event time is the broker's
 	said     *said  // messages as they would be sent, nil where they are sent
 
@@ -69,7 +71,8 @@ func Run(ctx context.Context, cfg Config, env Env) (_ *Summary, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	d := &demo{Env: env, cfg: cfg, rules: rules(), began: env.Now(), phase: "starting"}
+	cfg, node := cfg.decided(hasDriver())
+	d := &demo{Env: env, cfg: cfg, node: node, rules: rules(), began: env.Now(), phase: "starting"}
 	tidy, err := d.place()
 	if err != nil {
 		return nil, err
@@ -185,8 +188,13 @@ func (d *demo) choose() (err error) {
 		d.feed, err = play(d.cfg, files.Source{Config: c, Ignored: d.out.Ignored}, d.Now)
 		return err
 	}
-	d.source = fmt.Sprintf("a synthetic fleet of %d GPUs, seed %d", d.cfg.GPUs, d.cfg.Seed)
 	d.live = d.cfg.Speed == 1
+	if d.node {
+		d.source = fmt.Sprintf("the GPUs of this node at %.2f USD an hour each", d.cfg.Price)
+		d.feed = &node{log: d.Log, price: int64(math.Round(d.cfg.Price * 1e9)), now: d.Now}
+		return nil
+	}
+	d.source = fmt.Sprintf("a synthetic fleet of %d GPUs, seed %d", d.cfg.GPUs, d.cfg.Seed)
 	truth, err := d.truth()
 	if err != nil {
 		return fmt.Errorf("begin the file of truth: %w", err)

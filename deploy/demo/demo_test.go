@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/gpumeter/gpumeter/deploy/chdb"
 	"github.com/gpumeter/gpumeter/deploy/generate"
+	"github.com/gpumeter/gpumeter/schemas"
 )
 
 func TestMain(m *testing.M) {
@@ -128,13 +130,53 @@ func TestConfig(t *testing.T) {
 		"":          func(*Config) {},
 		"speed":     func(c *Config) { c.Speed = 0.5 },
 		"for":       func(c *Config) { c.For = -time.Second },
-		"gpus":      func(c *Config) { c.GPUs = 0 },
-		"speed: +I": func(c *Config) { c.Speed *= 1e308; c.Speed *= 1e308 },
+		"gpus":      func(c *Config) { c.GPUs = -8 },
+		"price":     func(c *Config) { c.Price = -1 },
+		"speed: +I": func(c *Config) { c.Speed = math.Inf(1) },
 	} {
 		c := DefaultConfig()
 		change(&c)
 		if err := c.Validate(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", want, err)
 		}
+	}
+}
+
+// A node with a driver is what the demo is about, unless something is said that
+// only a fleet can do.
+func TestWhatTheDemoIsAbout(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*Config)
+		driver bool
+		node   bool
+		speed  float64
+		gpus   int
+	}{
+		"no driver":       {func(*Config) {}, false, false, 60, 64},
+		"no driver, live": {func(c *Config) { c.Speed = 1 }, false, false, 1, 64},
+		"driver":          {func(*Config) {}, true, true, 1, 0},
+		"driver, live":    {func(c *Config) { c.Speed = 1 }, true, true, 1, 0},
+		"driver, faster":  {func(c *Config) { c.Speed = 30 }, true, false, 30, 64},
+		"driver, a fleet": {func(c *Config) { c.GPUs, c.Speed = 8, 1 }, true, false, 1, 8},
+		"driver, files":   {func(c *Config) { c.Input = "events" }, true, false, 60, 64},
+	} {
+		c := DefaultConfig()
+		test.change(&c)
+		if got, node := c.decided(test.driver); node != test.node || got.Speed != test.speed || got.GPUs != test.gpus {
+			t.Errorf("%s: %v, %+v", name, node, got)
+		}
+	}
+}
+
+// What nobody has a price for gets one, before its resource.
+func TestANodeHasAPriceThatStandsIn(t *testing.T) {
+	var to taken
+	p := &priced{Sink: &to, perGPU: 2_000_000_000}
+	if err := p.Resource(schemas.Resource{Provider: provider, GPUs: []string{"a", "b"}, From: 5, PricingCategory: "owned"}); err != nil {
+		t.Fatal(err)
+	}
+	want := schemas.Price{Provider: provider, PricingCategory: "owned", Currency: "USD", PerHour: 4_000_000_000, From: 5}
+	if to.others != 2 || to.price != want {
+		t.Errorf("%+v", to)
 	}
 }

@@ -19,6 +19,7 @@ type taken struct {
 	first   int64 // ts of the first sample
 	last    int64
 	others  int
+	price   schemas.Price
 }
 
 func (s *taken) Sample(v *contract.Sample) error {
@@ -31,7 +32,7 @@ func (s *taken) Sample(v *contract.Sample) error {
 func (s *taken) Process(schemas.Process) error       { return nil }
 func (s *taken) Allocation(schemas.Allocation) error { return nil }
 func (s *taken) Resource(schemas.Resource) error     { s.others++; return nil }
-func (s *taken) Price(schemas.Price) error           { s.others++; return nil }
+func (s *taken) Price(p schemas.Price) error         { s.others++; s.price = p; return nil }
 func (s *taken) Tag(schemas.Tag) error               { s.others++; return nil }
 func (s *taken) DeadLetter(schemas.DeadLetter) error { s.others++; return nil }
 
