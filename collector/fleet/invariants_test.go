@@ -181,12 +181,8 @@ func check(t *rapid.T, f *Fleet, truth *Truth, name string, all []taken, span in
 		}
 		at = s.ts
 	}
-	reach := at // of the last sample, forward
-	if truth.End != nil && len(inside) > 0 {
-		reach = min(at+3*f.interval, end)
-	}
-	if end-reach > f.interval || truth.End != nil && reach < end {
-		unknown = append(unknown, Stretch{reach, end})
+	if end-at > f.interval { // while it ran, nobody knew more
+		unknown = append(unknown, Stretch{at, end})
 	}
 	var told []Stretch
 	for _, u := range truth.Unknown {

@@ -141,6 +141,8 @@ func (f *Fleet) working(j *job, s seat, n, seconds int) []bool {
 
 // unknown lists the stretches of j's time, from its start and up to until, of
 // which nothing is measured of one of its GPUs: rule 2 for the faults of the node.
+// Where no sample follows in j's time, the one before speaks forward as soon as j
+// is over, but not while it runs: for a detector that is unknown.
 func (f *Fleet) unknown(j *job, g *gpu, until int64) []Stretch {
 	var all []Stretch
 	for _, x := range f.faultsUntil(g.node, until) {
@@ -149,11 +151,8 @@ func (f *Fleet) unknown(j *job, g *gpu, until int64) []Stretch {
 		}
 		// The samples around the fault: one at x.from, the next at x.to+reach.
 		u := Stretch{max(j.start, x.from), min(until, x.to)}
-		if last := until == j.end && x.to+f.reach() >= until; last && x.from >= j.start {
-			// No sample follows in the job's time: the one before speaks forward.
-			u = Stretch{x.from + f.reach(), until}
-		} else if x.to+f.reach() >= until {
-			u = Stretch{max(j.start, x.from), until}
+		if x.to+f.reach() >= until {
+			u.To = until
 		}
 		if u.From < u.To {
 			all = append(all, Stretch{u.From - j.start, u.To - j.start})
