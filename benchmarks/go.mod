@@ -6,6 +6,7 @@ require (
 	github.com/ClickHouse/ch-go v0.74.0
 	github.com/ClickHouse/clickhouse-go/v2 v2.50.0
 	github.com/apache/arrow/go/v17 v17.0.0
+	github.com/gpumeter/gpumeter/collector v0.0.0
 	github.com/gpumeter/gpumeter/deploy v0.0.0
 	github.com/gpumeter/gpumeter/processor v0.0.0
 	github.com/gpumeter/gpumeter/schemas v0.0.0

@@ -82,8 +82,7 @@ const (
 // uses is the order in which nodes are given out: eight of them show everything.
 func uses() []use { return []use{singles, whole, gang, mixed, halves, singles, pairs, singles} }
 
-// gangNodes is how many nodes a gang has: with the second one of mixed left out,
-// every other round.
+// gangNodes is how many nodes a gang has, where there are so many left.
 const gangNodes = 2
 
 // build lays out the nodes and slots.
@@ -95,8 +94,6 @@ func (f *Fleet) build() {
 	}
 	for i := 0; i < len(f.nodes); {
 		u := uses()[i%len(uses())]
-		// A gang stands before the mixed node of its round and takes a node more
-		// in every other round.
 		n := 1
 		if u == gang {
 			n = min(gangNodes, len(f.nodes)-i)
