@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/gpumeter/gpumeter/processor/detect"
 	"github.com/gpumeter/gpumeter/processor/meter"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
@@ -25,6 +27,7 @@ type Config struct {
 	Instance    string        `koanf:"instance" doc:"name of this process in the group; one that stays over restarts lets a successor end at once what a killed process left open; none = host and process id"`
 	Transaction Transaction   `koanf:"transaction"`
 	Tick        Tick          `koanf:"tick"`
+	Detect      Detect        `koanf:"detect"`
 }
 
 // Transaction bounds the unit of commitment.
@@ -45,13 +48,17 @@ func DefaultConfig() Config {
 		Topics: broker.DefaultLayout(), Rules: DefaultRules(), Group: "gpumeter-processor",
 		Transaction: Transaction{Every: 100 * time.Millisecond, Records: 1000, Timeout: time.Minute},
 		Tick:        Tick{Every: 200 * time.Millisecond},
+		Detect:      DefaultDetect(),
 	}
 }
 
 // Validate gives everything that is wrong, with the reasons. What it leaves,
 // meter.New checks.
 func (c Config) Validate() error {
-	errs := []error{c.Broker.Validate(), c.Topics.Validate(), c.Rules.Validate()}
+	errs := []error{c.Broker.Validate(), c.Topics.Validate(), c.Rules.Validate(), c.Detect.Validate()}
+	if c.Group != "" && c.Group == c.Detect.Group {
+		errs = append(errs, fmt.Errorf("detect.group: %q meters already: a group reads one kind of topic", c.Group))
+	}
 	if c.Tick.Every < 0 || c.Tick.Every > time.Minute {
 		errs = append(errs, fmt.Errorf("tick.every: %v is not from 0s to 1m: windows would close late", c.Tick.Every))
 	}
@@ -67,8 +74,9 @@ type Env struct {
 	Ready func(m *meter.Meter)
 }
 
-// Run meters until ctx ends, or until something fails that needs a person. What
-// was not committed then is read again by the next owner of its partition.
+// Run meters and detects until ctx ends, or until something fails that needs a
+// person. What was not committed then is read again by the next owner of its
+// partition.
 func Run(ctx context.Context, cfg Config, env Env) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -95,10 +103,31 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 	if err != nil {
 		return err
 	}
+	idleness, err := cfg.Detect.Idle.Config()
+	if err != nil {
+		return err
+	}
+	f, err := detect.New(detect.Config{
+		Client: opts, Topics: cfg.Topics, Group: cfg.Detect.Group, Instance: instance, Idle: idleness,
+		Timeout: cfg.Transaction.Timeout, Meter: env.Meter, Log: env.Log,
+	})
+	if err != nil {
+		return err
+	}
 	if env.Ready != nil {
 		env.Ready(m)
 	}
-	return m.Run(ctx)
+	return runBoth(ctx, m.Run, f.Run)
+}
+
+// runBoth runs what is upstream and what is downstream of it, until one fails or
+// ctx ends.
+func runBoth(ctx context.Context, runs ...func(context.Context) error) error {
+	both, ctx := errgroup.WithContext(ctx)
+	for _, run := range runs {
+		both.Go(func() error { return run(ctx) })
+	}
+	return both.Wait()
 }
 
 func (c Config) instance() (string, error) {

@@ -150,11 +150,12 @@ func launch(ctx context.Context, fail context.CancelCauseFunc, s *stack.Stack, f
 	into.Notify.Storm.Alerts = 10_000
 	cfg := processor.DefaultConfig()
 	cfg.Broker = s.Broker
-	idle := &cfg.Detect.Idle
-	idle.Notice, idle.Alert = 5*time.Second, alertAfter
-	patient := idle.Settings
-	patient.Notice, patient.Alert = 24*time.Hour, 24*time.Hour
-	idle.Classes = map[string]processor.IdleClass{patientPhase: patient}
+	cfg.Detect.Idle.Notice, cfg.Detect.Idle.Alert = 5*time.Second, alertAfter
+	var patient processor.IdleClass
+	if err := patient.UnmarshalText([]byte(patientPhase + " notice=24h alert=24h")); err != nil {
+		return nil, err
+	}
+	cfg.Detect.Idle.Classes = []processor.IdleClass{patient}
 	return []*run.Stage{
 		run.Launch(ctx, "processor", fail, func(ctx context.Context) error {
 			return processor.Run(ctx, cfg, processor.Env{Log: log, Meter: noop.Meter{}})

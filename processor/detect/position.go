@@ -1,0 +1,48 @@
+package detect
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// A Position says, beside the committed offset of an activity partition, what its
+// detector was a function of. It is that offset's metadata.
+type Position struct {
+	From int64 // offset of the first record that it needs
+	Seen int64 // newest instant that it was told of, Unix ms
+}
+
+const positionFormat = "gpumeter-detect/1 from=%d seen=%d"
+
+// String is the metadata text: what `kafka-consumer-groups --describe` and other
+// tools show, and what ParsePosition reads.
+func (p Position) String() string { return fmt.Sprintf(positionFormat, p.From, p.Seen) }
+
+// ParsePosition reads what String wrote, and nothing else.
+func ParsePosition(text string) (Position, error) {
+	var p Position
+	if _, err := fmt.Sscanf(text, positionFormat, &p.From, &p.Seen); err != nil || p.String() != text {
+		return Position{}, fmt.Errorf("offset metadata %.100q is not a position of this program: another one has committed to its group", text)
+	}
+	return p, nil
+}
+
+// decidedHeader of a finding's record is the offset of the activity record that led
+// to it, in the partition of the same number: 8 bytes, little-endian.
+const decidedHeader = "decided"
+
+func decided(offset int64) kgo.RecordHeader {
+	return kgo.RecordHeader{Key: decidedHeader, Value: binary.LittleEndian.AppendUint64(nil, uint64(offset))}
+}
+
+// decidedAt reads the header; ok is false where it is missing.
+func decidedAt(rec *kgo.Record) (offset int64, ok bool) {
+	for i := range rec.Headers {
+		if h := &rec.Headers[i]; h.Key == decidedHeader && len(h.Value) == 8 {
+			return int64(binary.LittleEndian.Uint64(h.Value)), true
+		}
+	}
+	return 0, false
+}

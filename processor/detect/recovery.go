@@ -1,0 +1,193 @@
+package detect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gpumeter/gpumeter/processor/member"
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/wire"
+)
+
+// adopt makes parts what the group has assigned. Detectors of which all that was
+// published is committed, and nothing else is, are kept; the others are recovered.
+// Recovery may take long and lets the group rebalance meanwhile; the next turn sees
+// whether it did. Between a revocation and the assignment that follows, detectors
+// are parked.
+func (s *shell) adopt(ctx context.Context) error {
+	lost := s.urgent // what would have been published is not
+	if err := s.member.Rewind(ctx); err != nil {
+		return err
+	}
+	s.dirty, s.urgent, s.tally = false, false, tally{}
+	s.member.AllowRebalance()
+	now := s.member.Assigned()
+	maps.Copy(s.parked, s.parts)
+	clear(s.parts)
+	if lost {
+		clear(s.parked)
+	}
+	if now.Held {
+		parts, err := s.settle(ctx, now.Partitions)
+		if err != nil {
+			return err
+		}
+		s.parts = parts
+		clear(s.parked)
+	}
+	s.adopted = now.Changes
+	s.report(s.parts)
+	return nil
+}
+
+// settle finds or makes a detector for each owned partition.
+func (s *shell) settle(ctx context.Context, owned []int32) (map[int32]*partition, error) {
+	parts := make(map[int32]*partition, len(owned))
+	if len(owned) == 0 {
+		return parts, nil
+	}
+	all, err := member.Committed(ctx, s.adm, s.cfg.Group)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []*partition
+	for _, n := range owned {
+		st, err := stateOf(all, n)
+		if err != nil {
+			return nil, err
+		}
+		if p := s.parked[n]; p != nil && p.committed == st {
+			p.polled = max(0, st.offset)
+			parts[n] = p
+			continue
+		}
+		p := &partition{number: n, committed: st, next: max(0, st.offset), from: st.position.From}
+		if p.detector, err = newDetector(s.cfg.Idle); err != nil {
+			return nil, err
+		}
+		parts[n] = p
+		fresh = append(fresh, p)
+	}
+	if len(fresh) == 0 {
+		return parts, nil
+	}
+	return parts, s.recover(ctx, fresh)
+}
+
+func stateOf(all kadm.OffsetResponses, n int32) (state, error) {
+	o, ok := all.Lookup(activityTopic(), n)
+	if !ok || o.At < 0 {
+		return state{offset: -1}, nil
+	}
+	position, err := ParsePosition(o.Metadata)
+	if err != nil {
+		return state{}, fmt.Errorf("%s partition %d: %w", activityTopic(), n, err)
+	}
+	return state{offset: o.At, position: position}, nil
+}
+
+// recover brings fresh detectors to what is committed.
+func (s *shell) recover(ctx context.Context, fresh []*partition) error {
+	began := time.Now()
+	byNumber := make(map[int32]*partition, len(fresh))
+	for _, p := range fresh {
+		byNumber[p.number] = p
+		if p.committed.offset >= 0 {
+			p.detector.Resume(p.committed.position.Seen)
+		}
+	}
+	if err := s.place(ctx, fresh); err != nil {
+		return err
+	}
+	if err := s.readFindings(ctx, byNumber); err != nil {
+		return err
+	}
+	if err := s.reread(ctx, byNumber); err != nil {
+		return err
+	}
+	s.stats.recovered(len(fresh), time.Since(began))
+	s.cfg.Log.Info("recovered", "partitions", len(fresh), "seconds", time.Since(began).Seconds())
+	return nil
+}
+
+// place checks that the committed offsets lie in the log as it is.
+func (s *shell) place(ctx context.Context, fresh []*partition) error {
+	starts, ends, err := member.Ends(ctx, s.adm, activityTopic())
+	if err != nil {
+		return err
+	}
+	for _, p := range fresh {
+		if p.next > ends[p.number] {
+			return fmt.Errorf("%s partition %d ends at offset %d, but group %s has committed %d: the topic was recreated or lost its tail; to begin anew, stop all processors and run kafka-consumer-groups.sh --bootstrap-server BROKER --delete --group %s",
+				activityTopic(), p.number, ends[p.number], s.cfg.Group, p.next, s.cfg.Group)
+		}
+		if start := starts[p.number]; p.next < start {
+			if p.committed.offset >= 0 {
+				s.cfg.Log.Warn("activity has expired unread; going on where it starts", "partition", p.number, "committed", p.next, "start", start)
+			}
+			p.next = start
+		}
+		p.from, p.polled = max(p.from, starts[p.number]), p.next
+	}
+	return nil
+}
+
+// readFindings tells the detectors all revisions of their partitions that were
+// decided before the committed offsets. Others are of an earlier life of the group.
+func (s *shell) readFindings(ctx context.Context, fresh map[int32]*partition) error {
+	var numbers []int32
+	for n := range fresh {
+		numbers = append(numbers, n)
+	}
+	starts, ends, err := member.Ends(ctx, s.adm, findingsTopic(), numbers...)
+	if err != nil {
+		return err
+	}
+	spans := make(map[int32]member.Span)
+	for _, n := range numbers {
+		spans[n] = member.Span{From: starts[n], To: ends[n]}
+	}
+	var found []schemas.Finding
+	return member.Read(ctx, s.cfg.Client, findingsTopic(), spans, func(rec *kgo.Record) error {
+		p := fresh[rec.Partition]
+		place, ok := decidedAt(rec)
+		if !ok || place >= p.committed.offset {
+			return nil
+		}
+		if found, err = wire.Decode(found[:0], rec); err != nil {
+			if errors.Is(err, wire.ErrCorrupt) {
+				s.cfg.Log.Warn("cannot read a finding", "place", placeOf(rec), "error", err)
+				return nil
+			}
+			return err
+		}
+		for i := range found {
+			if found[i].Kind == schemas.KindIdle {
+				p.detector.Restore(place, &found[i])
+			}
+		}
+		return nil
+	})
+}
+
+// reread lets the detectors learn again what they need below the committed
+// offsets. What cannot be read has been reported.
+func (s *shell) reread(ctx context.Context, fresh map[int32]*partition) error {
+	spans := make(map[int32]member.Span)
+	for n, p := range fresh {
+		spans[n] = member.Span{From: p.from, To: p.committed.offset}
+	}
+	return member.Read(ctx, s.cfg.Client, activityTopic(), spans, func(rec *kgo.Record) error {
+		p := fresh[rec.Partition]
+		if p.decode(rec) == nil {
+			p.detector.Replay(rec.Offset, p.rows)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,191 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gpumeter/gpumeter/schemas/broker"
+)
+
+// A Config says which group to join and by what name.
+type Config struct {
+	Client   []kgo.Opt     // how to reach the brokers: broker.Config.Options
+	Group    string        // consumer group
+	Instance string        // name of this process in the group; a successor of the same name ends what its predecessor left open
+	Topic    string        // what the group reads
+	Timeout  time.Duration // after which the brokers abort an open transaction
+}
+
+// A Member is one session of a group member. Its methods are for one goroutine.
+type Member struct {
+	cfg      Config
+	session  *kgo.GroupTransactSession
+	assigned *assigned
+	kill     context.CancelFunc // ends all that the client does
+	open     bool
+	refused  *refusal
+}
+
+const (
+	// sessionTimeout is after what time without a heartbeat the group gives the
+	// partitions of a dead member to others.
+	sessionTimeout = 10 * time.Second
+	// rebalanceTimeout is how long the group waits for a member that is alive but
+	// busy with one large transaction.
+	rebalanceTimeout = 5 * time.Minute
+	// leaveWithin is what a stop leaves for saying goodbye to the group. Without
+	// goodbye the partitions wait for the session timeout.
+	leaveWithin = 4 * time.Second
+	// endPatience is how long the end of a transaction may take before rebalances
+	// are let in. A group that has forgotten this member can only say so in a
+	// callback, and End waits for it.
+	endPatience = 3 * time.Second
+)
+
+// Join makes the client of a member; it joins while it polls.
+func Join(ctx context.Context, cfg Config) (*Member, error) {
+	life, kill := context.WithCancel(context.WithoutCancel(ctx))
+	owned := &assigned{}
+	opts := append(owned.options(cfg.Topic), kgo.WithContext(life))
+	opts = append(append(opts, broker.ConsumerOptions()...), broker.ProducerOptions()...)
+	opts = append(opts,
+		kgo.ConsumerGroup(cfg.Group),
+		kgo.ConsumeTopics(cfg.Topic),
+		kgo.Balancers(kgo.RangeBalancer()), // eager: see assigned
+		kgo.SessionTimeout(sessionTimeout),
+		kgo.HeartbeatInterval(sessionTimeout/10),
+		kgo.RebalanceTimeout(rebalanceTimeout),
+		// No rebalance between a poll and the end of its transaction: otherwise
+		// every rebalance under load aborts one.
+		kgo.BlockRebalanceOnPoll(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.KeepControlRecords(), // the offset after a marker counts as read
+		kgo.TransactionalID(cfg.Group+"-"+cfg.Instance),
+		kgo.TransactionTimeout(cfg.Timeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), // output goes to the partition of its input
+		kgo.ProducerLinger(0),                          // a transaction is flushed as a whole
+	)
+	session, err := kgo.NewGroupTransactSession(append(opts, cfg.Client...)...)
+	if err != nil {
+		kill()
+		return nil, fmt.Errorf("making the client of group %s: %w", cfg.Group, err)
+	}
+	return &Member{cfg: cfg, session: session, assigned: owned, kill: kill, refused: &refusal{}}, nil
+}
+
+// Assigned is what the group has given to this member now.
+func (m *Member) Assigned() Assignment { return m.assigned.get() }
+
+// Poll waits for records, at most n, until ctx ends. From a poll that returns to
+// AllowRebalance no partition is taken away.
+func (m *Member) Poll(ctx context.Context, n int) kgo.Fetches { return m.session.PollRecords(ctx, n) }
+
+// AllowRebalance ends what Poll began.
+func (m *Member) AllowRebalance() { m.session.AllowRebalance() }
+
+// Rewind drops what was polled and not committed: ending an empty transaction sets
+// the client back to what is committed, and makes the session forget a revocation
+// that would abort the next, full one.
+func (m *Member) Rewind(ctx context.Context) error {
+	if err := m.begin(); err != nil {
+		return err
+	}
+	m.open = false
+	if _, err := m.session.End(ctx, kgo.TryAbort); err != nil {
+		return fmt.Errorf("rewinding to what is committed: %w", err)
+	}
+	return nil
+}
+
+func (m *Member) begin() error {
+	if m.open {
+		return nil
+	}
+	if err := m.session.Begin(); err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	m.open, m.refused = true, &refusal{}
+	return nil
+}
+
+// Produce writes rec in the open transaction, and opens one if there is none.
+func (m *Member) Produce(ctx context.Context, rec *kgo.Record) error {
+	if err := m.begin(); err != nil {
+		return err
+	}
+	m.session.Produce(ctx, rec, m.refused.note)
+	return nil
+}
+
+// Commit ends the transaction with the offsets that were polled. annotate may set
+// their metadata; its error is the commit's. committed is false when the group or
+// the brokers wanted it otherwise: then nothing was written, and the client is back
+// at what is committed.
+func (m *Member) Commit(ctx context.Context, annotate func(*kmsg.TxnOffsetCommitRequest) error) (committed bool, err error) {
+	if err := m.begin(); err != nil {
+		return false, err
+	}
+	m.open = false
+	if err := m.session.Client().Flush(ctx); err != nil {
+		return false, fmt.Errorf("writing the records of a transaction: %w", err)
+	}
+	refused := m.refused.first()
+	let := time.AfterFunc(endPatience, m.session.AllowRebalance)
+	defer let.Stop()
+	committed, err = m.session.End(kgo.PreTxnCommitFnContext(ctx, annotate), kgo.TransactionEndTry(refused == nil))
+	switch {
+	case refused != nil:
+		return false, refused
+	case err != nil:
+		return false, fmt.Errorf("ending a transaction (it took longer than transaction.timeout, or another process is also called %s in group %s, unless the brokers are away): %w",
+			m.cfg.Instance, m.cfg.Group, err)
+	}
+	return committed, nil
+}
+
+// Leave says goodbye to the group and closes the client, in bounded time. (kgo
+// leaves a goroutine behind when it is told to leave before it is closed.)
+func (m *Member) Leave() {
+	late := time.AfterFunc(leaveWithin, m.kill)
+	m.session.CloseAllowingRebalance()
+	late.Stop()
+	m.kill()
+}
+
+// Outlive is a context that ends some time after ctx does: a transaction that is
+// canceled in the middle leaves the client in no state at all.
+func Outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return work, func() {
+		stop()
+		cancel()
+	}
+}
+
+// A refusal is the first error of the records of a transaction. It belongs to the
+// transaction: a record may be given up after the next one has begun.
+type refusal struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (r *refusal) note(rec *kgo.Record, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("writing %d bytes to %s partition %d: %w", len(rec.Value), rec.Topic, rec.Partition, err)
+	}
+}
+
+func (r *refusal) first() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
