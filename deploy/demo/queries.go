@@ -32,7 +32,7 @@ WITH open AS (
 )
 SELECT o.allocation, o.user, o.team, o.node, o.gpus, o.severity, o.since,
     toInt64(ifNull(sumIf(c.waste_cost, c.window_end > o.since), 0) * 1000000000) AS burnt,
-    toInt64(ifNull(o.cost_per_hour, 0) * 1000000000), o.currency
+    toInt64(toDecimal128(ifNull(o.cost_per_hour, 0), 9) * 1000000000), o.currency
 FROM open AS o LEFT JOIN (
     SELECT allocation, window_end, waste_cost FROM gpumeter.cost
     WHERE window >= (SELECT toStartOfHour(min(since)) FROM open) AND allocation IN (SELECT allocation FROM open)
@@ -43,7 +43,7 @@ GROUP BY ALL ORDER BY burnt DESC, o.allocation LIMIT 50`
 	// resolved. Revisions in between only say what it has cost meanwhile.
 	selectFindings = `
 SELECT finding, allocation, user, team, tupleElement(news, 1) AS what, tupleElement(news, 2) AS at,
-    toInt64(ifNull(burnt_cost, 0) * 1000000000), toInt64(ifNull(cost_per_hour, 0) * 1000000000), currency
+    toInt64(toDecimal128(ifNull(burnt_cost, 0), 9) * 1000000000), toInt64(toDecimal128(ifNull(cost_per_hour, 0), 9) * 1000000000), currency
 FROM gpumeter.findings
 ARRAY JOIN arrayFilter(x -> x.2 IS NOT NULL, [
     ('opened', opened_at::Nullable(DateTime64(3, 'UTC'))), ('alert', threshold_at), ('resolved', resolved_at)]) AS news
