@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gpumeter/gpumeter/schemas"
 )
@@ -91,13 +93,12 @@ func Ensure(ctx context.Context, client *kgo.Client, l Layout) (partitions int32
 	if partitions, err = checkPartitions(there, l.Partitions); err != nil {
 		return 0, err
 	}
-	made, err := createMissing(ctx, adm, there, partitions, l.Replication)
-	if err != nil {
+	if err := createMissing(ctx, adm, there, partitions, l.Replication); err != nil {
 		return 0, err
 	}
-	if made.raced {
-		// Another process made some of them meanwhile: judge what it made.
-		if there, err = list(ctx, adm); err != nil {
+	if len(there) < len(schemas.Streams()) {
+		// Another process may have made some of them meanwhile: judge what it made.
+		if there, err = listAll(ctx, client); err != nil {
 			return 0, err
 		}
 		if partitions, err = checkPartitions(there, partitions); err != nil {
@@ -107,13 +108,40 @@ func Ensure(ctx context.Context, client *kgo.Client, l Layout) (partitions int32
 	return partitions, checkSettings(ctx, adm, there)
 }
 
-// list gives the partitions of the topics of our streams that exist.
-func list(ctx context.Context, adm *kadm.Client) (map[string]int32, error) {
-	var names []string
+// A new topic is known to all brokers after some milliseconds.
+const (
+	spreadsWithin = 30 * time.Second
+	askAgainAfter = 50 * time.Millisecond
+)
+
+// listAll lists the topics once the brokers know all of them.
+func listAll(ctx context.Context, client *kgo.Client) (map[string]int32, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, spreadsWithin, fmt.Errorf("brokers do not list all topics %v after they were made: are some being deleted?", spreadsWithin))
+	defer cancel()
+	for {
+		there, err := listAnew(ctx, client)
+		if err != nil || len(there) == len(schemas.Streams()) {
+			return there, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(askAgainAfter):
+		}
+	}
+}
+
+// topics are the names of those of our streams.
+func topics() (names []string) {
 	for _, s := range schemas.Streams() {
 		names = append(names, s.Topic())
 	}
-	details, err := adm.ListTopics(ctx, names...)
+	return names
+}
+
+// list gives the partitions of the topics of our streams that exist.
+func list(ctx context.Context, adm *kadm.Client) (map[string]int32, error) {
+	details, err := adm.ListTopics(ctx, topics()...)
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
@@ -124,6 +152,34 @@ func list(ctx context.Context, adm *kadm.Client) (map[string]int32, error) {
 			there[t.Topic] = int32(len(t.Partitions))
 		case !errors.Is(t.Err, kerr.UnknownTopicOrPartition):
 			return nil, fmt.Errorf("list topic %s: %w", t.Topic, t.Err)
+		}
+	}
+	return there, nil
+}
+
+// listAnew is list without the client's cache, which is seconds old.
+func listAnew(ctx context.Context, client *kgo.Client) (map[string]int32, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{}
+	for _, name := range topics() {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	there := map[string]int32{}
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		switch err := kerr.ErrorForCode(t.ErrorCode); {
+		case t.Topic == nil || errors.Is(err, kerr.UnknownTopicOrPartition):
+		case errors.Is(err, kerr.LeaderNotAvailable): // it is being made
+		case err != nil:
+			return nil, fmt.Errorf("list topic %s: %w", *t.Topic, err)
+		default:
+			there[*t.Topic] = int32(len(t.Partitions))
 		}
 	}
 	return there, nil
@@ -150,10 +206,7 @@ func checkPartitions(there map[string]int32, wanted int32) (int32, error) {
 	return count, nil
 }
 
-type created struct{ raced bool }
-
-func createMissing(ctx context.Context, adm *kadm.Client, there map[string]int32, partitions int32, replication int16) (created, error) {
-	var out created
+func createMissing(ctx context.Context, adm *kadm.Client, there map[string]int32, partitions int32, replication int16) error {
 	for _, s := range schemas.Streams() {
 		if _, ok := there[s.Topic()]; ok {
 			continue
@@ -167,14 +220,11 @@ func createMissing(ctx context.Context, adm *kadm.Client, there map[string]int32
 			n = partitions
 		}
 		_, err := adm.CreateTopic(ctx, n, replication, configs, s.Topic())
-		switch {
-		case errors.Is(err, kerr.TopicAlreadyExists):
-			out.raced = true
-		case err != nil:
-			return out, fmt.Errorf("create topic %s: %w: let this principal create topics, or create it with %s", s.Topic(), err, creation(s, n))
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) { // then another process was faster
+			return fmt.Errorf("create topic %s: %w: let this principal create topics, or create it with %s", s.Topic(), err, creation(s, n))
 		}
 	}
-	return out, nil
+	return nil
 }
 
 func checkSettings(ctx context.Context, adm *kadm.Client, there map[string]int32) error {
