@@ -46,7 +46,7 @@ func alerts(ctx context.Context, l *load, conn driver.Conn, fake *slacktest.Serv
 	var took []time.Duration
 	for id, at := range received {
 		name := strings.Split(id, "/")[1]
-		decided, err := l.deciding(name, thresholds[id])
+		decided, err := l.deciding(name, thresholds[name])
 		if err != nil {
 			return nil, err
 		}
@@ -55,22 +55,22 @@ func alerts(ctx context.Context, l *load, conn driver.Conn, fake *slacktest.Serv
 	return took, nil
 }
 
-// thresholds reads threshold_at of every alert.
+// thresholds reads threshold_at of every alert, by allocation.
 func thresholds(ctx context.Context, conn driver.Conn, n int) (map[string]time.Time, error) {
 	found := map[string]time.Time{}
 	err := run.Await(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := conn.Query(ctx, "SELECT finding, assumeNotNull(threshold_at) FROM gpumeter.findings WHERE severity = 'alert'")
+		rows, err := conn.Query(ctx, "SELECT allocation, assumeNotNull(threshold_at) FROM gpumeter.findings WHERE severity = 'alert'")
 		if err != nil {
 			return false, err
 		}
 		defer func() { _ = rows.Close() }()
 		for rows.Next() {
-			var id string
+			var allocation string
 			var at time.Time
-			if err := rows.Scan(&id, &at); err != nil {
+			if err := rows.Scan(&allocation, &at); err != nil {
 				return false, err
 			}
-			found[id] = at
+			found[allocation] = at
 		}
 		return len(found) >= n, rows.Err()
 	})
