@@ -3,7 +3,7 @@ package schemas
 // StateReleased in an Activity: the allocation no longer holds the GPU.
 const StateReleased uint32 = 0
 
-// ActiveStep, in milliseconds: active time is said up to whole steps of it, so
+// ActiveStep is in milliseconds: active time is said up to whole steps of it, so
 // that a fleet at work says little. It is how late work is known at most.
 const ActiveStep = 30_000
 
@@ -41,7 +41,7 @@ type Activity struct {
 	MemoryUsed uint64 `col:"memory_used_bytes" unit:"By" doc:"greatest memory in use that samples of this state reported, absent when none did"`
 }
 
-// Kinds of findings.
+// KindIdle is a finding about an allocation that does nothing.
 const KindIdle = "idle"
 
 // Status and severity of a finding.
