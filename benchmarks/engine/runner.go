@@ -13,9 +13,9 @@ const warm = 180
 
 // A sink encodes what the engine publishes, as the processor does.
 type sink struct {
-	enc   wire.CostEncoder
+	enc             wire.CostEncoder
 	facts, activity int
-	err   error
+	err             error
 }
 
 func (s *sink) Costs(c *schemas.Costs) {

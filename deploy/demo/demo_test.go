@@ -46,7 +46,7 @@ func (s *shown) Show(m *Model) error {
 func (s *shown) last() *Model { return s.models[len(s.models)-1] }
 
 // show runs a demo whose ledger must hold.
-func show(t *testing.T, ctx context.Context, cfg Config, view *shown) *Summary {
+func show(ctx context.Context, t *testing.T, cfg Config, view *shown) *Summary {
 	t.Helper()
 	s, err := Run(ctx, cfg, Env{Log: slog.New(slog.DiscardHandler), View: view, Now: time.Now})
 	if errors.Is(err, chdb.ErrUnavailable) {
@@ -66,7 +66,7 @@ func TestAFleetFromItsEventsToAVerifiedLedger(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Data, cfg.GPUs, cfg.Seed, cfg.Speed, cfg.For = filepath.Join(t.TempDir(), "data"), 16, 3, 600, 5*time.Second
 	var view shown
-	s := show(t, t.Context(), cfg, &view)
+	s := show(t.Context(), t, cfg, &view)
 	if s.First == 0 || s.First > 15*time.Second {
 		t.Errorf("first money after %v", s.First)
 	}
@@ -101,7 +101,7 @@ func TestInterruptedDemoLosesNothing(t *testing.T) {
 			interrupt()
 		}
 	}}
-	s := show(t, ctx, cfg, view)
+	s := show(ctx, t, cfg, view)
 	if took := time.Since(interrupted); interrupted.IsZero() || took > 30*time.Second {
 		t.Errorf("took %v to stop", took)
 	}
@@ -119,7 +119,7 @@ func TestFilesArePlayed(t *testing.T) {
 	}
 	cfg := DefaultConfig()
 	cfg.Input, cfg.Speed = dir, 2000
-	s := show(t, t.Context(), cfg, &shown{})
+	s := show(t.Context(), t, cfg, &shown{})
 	if s.Horizon.UnixMilli() < o.Start+o.Duration/2 || s.Truth != "" {
 		t.Errorf("horizon %v of a cluster from %v for %d ms; truth %q", s.Horizon, time.UnixMilli(o.Start).UTC(), o.Duration, s.Truth)
 	}

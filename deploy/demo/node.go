@@ -54,7 +54,7 @@ type priced struct {
 
 // Resource passes the resource on, after its price.
 func (p *priced) Resource(r schemas.Resource) error {
-	err := p.Sink.Price(schemas.Price{
+	err := p.Price(schemas.Price{
 		Provider: r.Provider, Region: r.Region, SKU: r.SKU, PricingCategory: r.PricingCategory,
 		Currency: "USD", PerHour: p.perGPU * int64(len(r.GPUs)), From: r.From,
 	})

@@ -83,7 +83,8 @@ func (d *demo) model(speed *gauge) *Model {
 	m := &Model{
 		Source: d.source, Elapsed: now.Sub(d.began), For: d.cfg.For, Speed: d.cfg.Speed,
 		Doors: []Door{
-			{"ClickHouse", d.pipeline.Stack.HTTP}, {"native", d.pipeline.Stack.ClickHouse},
+			{"ClickHouse", d.pipeline.Stack.HTTP},
+			{"native", d.pipeline.Stack.ClickHouse},
 			{"Kafka", strings.Join(d.pipeline.Stack.Broker.Brokers, ",")},
 		},
 		Try: try(d.data),

@@ -240,7 +240,7 @@ func (p *Pipeline) Told(ctx context.Context) (left int64, err error) {
 		return left == 0, err
 	})
 	if ctx.Err() != nil {
-		return left, nil
+		err = nil // its end is no failure
 	}
 	return left, err
 }

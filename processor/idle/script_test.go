@@ -96,7 +96,7 @@ func shuffle(t *rapid.T, rows []schemas.Activity, tame bool) (records [][]schema
 	var all []sent
 	over := map[string]int64{} // when the release of a GPU is sent
 	for _, r := range rows {
-		if over[r.GPU] = int64(never); tame && r.State == released {
+		if over[r.GPU] = never; tame && r.State == released {
 			over[r.GPU] = r.From
 		}
 	}
