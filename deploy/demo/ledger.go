@@ -39,6 +39,9 @@ func ask(ctx context.Context, conn driver.Conn, horizon time.Time, window time.D
 	if l.Findings, err = rows(ctx, conn, selectFindings, (*Finding).fields); err != nil {
 		return l, fmt.Errorf("read the findings: %w", err)
 	}
+	if err := conn.QueryRow(ctx, selectCounts).Scan(&l.Opened, &l.Alerts, &l.Resolved); err != nil {
+		return l, fmt.Errorf("count the findings: %w", err)
+	}
 	if err := conn.QueryRow(ctx, selectRestated).Scan(&l.Restated); err != nil {
 		return l, fmt.Errorf("count what was restated: %w", err)
 	}

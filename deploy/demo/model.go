@@ -40,7 +40,10 @@ type Ledger struct {
 	Total    Nano
 	Wasted   Nano
 	Idle     []Idle    // open findings, the most money first
-	Findings []Finding // newest first
+	Findings []Finding // newest first, no more than a few hundred
+	Opened   uint64    // findings
+	Alerts   uint64    // of them, that became alerts
+	Resolved uint64    // of them, that are over
 	Restated uint64
 }
 

@@ -47,7 +47,11 @@ SELECT finding, allocation, user, team, tupleElement(news, 1) AS what, tupleElem
 FROM gpumeter.findings
 ARRAY JOIN arrayFilter(x -> x.2 IS NOT NULL, [
     ('opened', opened_at::Nullable(DateTime64(3, 'UTC'))), ('alert', threshold_at), ('resolved', resolved_at)]) AS news
-ORDER BY at DESC, finding, what LIMIT 50`
+ORDER BY at DESC, finding, what LIMIT 200`
+
+	// selectCounts is how many findings there were.
+	selectCounts = `
+SELECT count(), countIf(threshold_at IS NOT NULL), countIf(resolved_at IS NOT NULL) FROM gpumeter.findings`
 
 	// selectRestated is how often a cell changed after it was final.
 	selectRestated = `

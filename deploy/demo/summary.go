@@ -109,12 +109,8 @@ func (p *printer) line(format string, args ...any) {
 
 func (p *printer) findings(s *Summary) {
 	l := &s.Ledger
-	count := map[string]int{}
-	for _, f := range l.Findings {
-		count[f.News]++
-	}
-	if len(l.Findings) > 0 {
-		p.line("findings: %d opened, %d alerts, %d resolved; %d messages for Slack", count["opened"], count["alert"], count["resolved"], s.Messages)
+	if l.Opened > 0 {
+		p.line("findings: %d opened, %d alerts, %d resolved; %d messages for Slack", l.Opened, l.Alerts, l.Resolved, s.Messages)
 	}
 	for _, i := range l.Idle[:min(len(l.Idle), 5)] {
 		p.line("  still idle since %s: %s (%s), %s %s burnt, %s an hour", i.Since.UTC().Format("15:04"), i.Allocation, person(i.User, i.Team),

@@ -216,9 +216,17 @@ func (p *Pipeline) Applied(offset int64) error {
 	})
 }
 
-// Queryable waits until ClickHouse has everything that was published before.
+// Queryable waits until ClickHouse has everything that was published before, and
+// what was found in it.
 func (p *Pipeline) Queryable() error {
 	admin := kadm.NewClient(p.client)
+	err := Await(p.ctx, func(ctx context.Context) (bool, error) {
+		lag, err := behind(ctx, admin, processor.DefaultDetect().Group, schemas.Prefix+schemas.StreamActivity)
+		return lag == 0, err
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the detector: %w", err)
+	}
 	return Await(p.ctx, func(ctx context.Context) (bool, error) {
 		lag, err := sink.Lag(ctx, admin, sink.DefaultConfig().Group)
 		return lag == 0, err
