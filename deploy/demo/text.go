@@ -22,7 +22,10 @@ func cut(s string, width int) string {
 // fit makes s exactly width columns wide: cut, or filled.
 func fit(s string, width int) string {
 	s = cut(s, width)
-	return s + strings.Repeat(" ", max(0, width-displaywidth.String(s)))
+	for displaywidth.String(s) < width { // some characters take the next one in
+		s += " "
+	}
+	return s
 }
 
 // plain is s without control characters, nor what turns the direction of text.

@@ -39,7 +39,7 @@ func TestDivide(t *testing.T) {
 		parts, total := divide(weights, n), 0
 		for i, p := range parts {
 			total += p
-			if exact := weights[i] / max(sum, 1e-300) * float64(n); sum > 0 && (float64(p) < exact-1 || float64(p) > exact+1) {
+			if exact := weights[i] / sum * float64(n); sum > 0 && (float64(p) < exact-1 || float64(p) > exact+1) {
 				t.Errorf("part %d is %d, %f exactly", i, p, exact)
 			}
 		}

@@ -28,18 +28,19 @@ const (
 // A cluster is a broker in process with the topics.
 type cluster struct {
 	t      *testing.T
+	fake   *kfake.Cluster
 	client *kgo.Client
 	opts   []kgo.Opt
 }
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	k, err := kfake.NewCluster(kfake.NumBrokers(1))
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
-	c := &cluster{t: t, opts: []kgo.Opt{kgo.SeedBrokers(k.ListenAddrs()...)}}
+	c := &cluster{t: t, fake: k, opts: []kgo.Opt{kgo.SeedBrokers(k.ListenAddrs()...)}}
 	if c.client, err = kgo.NewClient(append(broker.ProducerOptions(), append(c.opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)...); err != nil {
 		t.Fatal(err)
 	}
