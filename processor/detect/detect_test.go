@@ -61,6 +61,12 @@ func rule() idle.Config {
 // start runs a finder; the function ends it and waits.
 func (c *cluster) start(instance string) (stop func()) {
 	c.t.Helper()
+	_, stop = c.run(instance)
+	return stop
+}
+
+func (c *cluster) run(instance string) (f *Finder, stop func()) {
+	c.t.Helper()
 	f, err := New(Config{
 		Client: c.opts, Topics: layout(), Instance: instance, Idle: rule(), Log: slog.New(slog.DiscardHandler),
 	})
@@ -70,7 +76,7 @@ func (c *cluster) start(instance string) (stop func()) {
 	ctx, cancel := context.WithCancel(c.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
-	return func() {
+	return f, func() {
 		c.t.Helper()
 		cancel()
 		if err := <-done; err != nil {
@@ -228,6 +234,63 @@ func TestEachRevisionOnce(t *testing.T) {
 			t.Errorf("%s: threshold_at is %d ms after the start", f.Finding, f.ThresholdAt-t0)
 		}
 	}
+}
+
+// shares waits until a finder owns some partitions, but not all.
+func (c *cluster) shares(f *Finder) {
+	c.t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		if n := len(f.Progress()); n > 0 && n < partitions {
+			return
+		}
+		select {
+		case <-deadline:
+			c.t.Fatalf("it owns %v", f.Progress())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// Partitions move to a second finder between notice and alert, and back when it
+// leaves: what one has told, the other one goes on with.
+func TestRebalance(t *testing.T) {
+	const jobs = 23
+	c := newCluster(t)
+	a, stopA := c.run("a")
+	for s := int64(1); s <= 12; s++ {
+		c.say(s, jobs)
+	}
+	c.await(jobs, schemas.SeverityNotice)
+	b, stopB := c.run("b")
+	c.shares(a)
+	c.shares(b)
+	for s := int64(13); s <= 62; s++ {
+		c.say(s, jobs)
+	}
+	c.await(jobs, schemas.SeverityAlert)
+	stopB()
+	for s := int64(63); s <= 400; s++ {
+		c.say(s, jobs) // five minutes later they are told again
+	}
+	third := func() bool {
+		n := 0
+		for _, f := range c.findings() {
+			if f.UpdatedAt == t0+360_000 && f.BurntCost == 360_000_000 {
+				n++
+			}
+		}
+		return n == jobs-(jobs+3)/4
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for !third() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not all were told again: %+v", c.findings())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	stopA()
+	c.exactlyOnce(jobs)
 }
 
 // A finder that dies between writing and committing leaves nothing behind, and
