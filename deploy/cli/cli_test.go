@@ -113,6 +113,11 @@ func TestMistakesAreExplained(t *testing.T) {
 		{[]string{"generate", t.TempDir(), "--seed", "-1"}, "seed"},
 		{[]string{"topics", "--set", "partitions=0"}, "partitions"},
 		{[]string{"serve"}, "--data"},
+		{[]string{"demo", "--speed", "0.5"}, "speed: 0.5 is not from 1"},
+		{[]string{"demo", "--gpus", "12"}, "multiple of 8"},
+		{[]string{"demo", "--for", "soon"}, "for"},
+		{[]string{"demo", "--input", file}, "is a file"},
+		{[]string{"demo", "--slack-webhook-file", "https://hooks.slack.com/services/T0/B0/x"}, "holds the secret itself"},
 		{[]string{"forecast"}, "unknown command"},
 	} {
 		if _, err := run(t, "", test.args...); err == nil || !strings.Contains(err.Error(), test.want) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gpumeter/gpumeter/collector/fleet"
 	"github.com/gpumeter/gpumeter/deploy/stack"
 	"github.com/gpumeter/gpumeter/sink/slack"
 )
@@ -60,8 +61,12 @@ func (c Config) Validate() error {
 	if c.For < 0 || c.For > 366*24*time.Hour {
 		errs = append(errs, fmt.Errorf("for: %v is not from 0s to a year", c.For))
 	}
-	if c.GPUs < 0 {
-		errs = append(errs, fmt.Errorf("gpus: %d is less than none", c.GPUs))
+	if c.GPUs != 0 {
+		f := fleet.DefaultConfig()
+		f.GPUs = c.GPUs
+		if err := f.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("gpus: %w", err))
+		}
 	}
 	if !(c.Price >= 0 && c.Price <= maxPrice) {
 		errs = append(errs, fmt.Errorf("price: %v is not from 0 to %d", c.Price, maxPrice))
