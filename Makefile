@@ -37,6 +37,7 @@ bench: ## throughput, bytes per row, and what they are measured beside
 	go run ./benchmarks/bytes
 	go run ./benchmarks/engine
 	go run ./benchmarks/sink
+	go run ./benchmarks/agent
 
 quality: ## precision and recall of idle alerts on fleets whose truth is known; fails below the goal
 	go run ./benchmarks/quality

@@ -93,7 +93,7 @@ func (l *lines) Observe(_ int64, held []owners.Held, _ source.Sink) (map[int]str
 }
 
 // fakeLibrary builds the fake, once for each set of flags.
-func fakeLibrary(t *testing.T, flags ...string) string {
+func fakeLibrary(t testing.TB, flags ...string) string {
 	t.Helper()
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
