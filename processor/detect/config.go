@@ -62,7 +62,7 @@ func (c Config) validate() error {
 }
 
 func (c Config) member() member.Config {
-	return member.Config{Client: c.Client, Group: c.Group, Instance: c.Instance, Topic: activityTopic(), Timeout: c.Timeout}
+	return member.Config{Client: c.Client, Group: c.Group, Instance: c.Instance, Topics: []string{activityTopic()}, Timeout: c.Timeout}
 }
 
 func activityTopic() string { return schemas.Prefix + schemas.StreamActivity }

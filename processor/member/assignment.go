@@ -43,3 +43,6 @@ func (a *assigned) options(topic string) []kgo.Opt {
 		kgo.OnPartitionsLost(func(context.Context, *kgo.Client, map[string][]int32) { a.change(false, nil) }),
 	}
 }
+
+// Owns reports whether the member has a partition.
+func (a Assignment) Owns(partition int32) bool { return slices.Contains(a.Partitions, partition) }

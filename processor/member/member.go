@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -17,11 +18,12 @@ type Config struct {
 	Client   []kgo.Opt     // how to reach the brokers: broker.Config.Options
 	Group    string        // consumer group
 	Instance string        // name of this process in the group; a successor of the same name ends what its predecessor left open
-	Topic    string        // what the group reads
+	Topics   []string      // what the group reads; a member is told its partitions of the first
 	Timeout  time.Duration // after which the brokers abort an open transaction
 }
 
-// A Member is one session of a group member. Its methods are for one goroutine.
+// A Member is one session of a group member. Its methods are for one goroutine,
+// but for Assigned.
 type Member struct {
 	cfg      Config
 	session  *kgo.GroupTransactSession
@@ -51,25 +53,30 @@ const (
 func Join(ctx context.Context, cfg Config) (*Member, error) {
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	owned := &assigned{}
-	opts := append(owned.options(cfg.Topic), kgo.WithContext(life))
+	opts := append(owned.options(cfg.Topics[0]), kgo.WithContext(life))
 	opts = append(append(opts, broker.ConsumerOptions()...), broker.ProducerOptions()...)
 	opts = append(opts,
 		kgo.ConsumerGroup(cfg.Group),
-		kgo.ConsumeTopics(cfg.Topic),
-		kgo.Balancers(kgo.RangeBalancer()), // eager: see assigned
+		kgo.ConsumeTopics(cfg.Topics...),
+		// Range puts equal partition numbers of all topics on one member and
+		// spreads each evenly, which a sticky plan over all does not. It is
+		// eager: see assigned.
+		kgo.Balancers(kgo.RangeBalancer()),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(sessionTimeout/10),
 		kgo.RebalanceTimeout(rebalanceTimeout),
 		// No rebalance between a poll and the end of its transaction: otherwise
-		// every rebalance under load aborts one.
+		// every rebalance under load aborts one, and all that was folded is
+		// folded anew.
 		kgo.BlockRebalanceOnPoll(),
+		// Never committed: from the start. Out of range is checked before
+		// anything is read, and data loss while reading is an error.
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.KeepControlRecords(), // the offset after a marker counts as read
 		kgo.TransactionalID(cfg.Group+"-"+cfg.Instance),
 		kgo.TransactionTimeout(cfg.Timeout),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), // output goes to the partition of its input
-		kgo.ProducerLinger(0),                          // a transaction is flushed as a whole
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), // records say where they go
 	)
 	session, err := kgo.NewGroupTransactSession(append(opts, cfg.Client...)...)
 	if err != nil {
@@ -79,7 +86,7 @@ func Join(ctx context.Context, cfg Config) (*Member, error) {
 	return &Member{cfg: cfg, session: session, assigned: owned, kill: kill, refused: &refusal{}}, nil
 }
 
-// Assigned is what the group has given to this member now.
+// Assigned is what the group has given to this member now. For any goroutine.
 func (m *Member) Assigned() Assignment { return m.assigned.get() }
 
 // Poll waits for records, at most n, until ctx ends. From a poll that returns to
@@ -132,21 +139,27 @@ func (m *Member) Commit(ctx context.Context, annotate func(*kmsg.TxnOffsetCommit
 		return false, err
 	}
 	m.open = false
-	if err := m.session.Client().Flush(ctx); err != nil {
-		return false, fmt.Errorf("writing the records of a transaction: %w", err)
-	}
-	refused := m.refused.first()
+	failed := m.flush(ctx)
 	let := time.AfterFunc(endPatience, m.session.AllowRebalance)
 	defer let.Stop()
-	committed, err = m.session.End(kgo.PreTxnCommitFnContext(ctx, annotate), kgo.TransactionEndTry(refused == nil))
-	switch {
-	case refused != nil:
-		return false, refused
-	case err != nil:
-		return false, fmt.Errorf("ending a transaction (it took longer than transaction.timeout, or another process is also called %s in group %s, unless the brokers are away): %w",
+	committed, err = m.session.End(kgo.PreTxnCommitFnContext(ctx, annotate), kgo.TransactionEndTry(failed == nil))
+	if err != nil {
+		err = fmt.Errorf("ending a transaction (it took longer than transaction.timeout, or another process is also called %s in group %s, unless the brokers are away): %w",
 			m.cfg.Instance, m.cfg.Group, err)
 	}
+	if err = errors.Join(failed, err); err != nil {
+		return false, err
+	}
 	return committed, nil
+}
+
+// flush waits for the records of the transaction to be acknowledged. It does not
+// wait for records longer than ctx, which those that are on the wire would.
+func (m *Member) flush(ctx context.Context) error {
+	if err := m.session.Client().Flush(ctx); err != nil {
+		return fmt.Errorf("writing the records of a transaction: %w", err)
+	}
+	return m.refused.first()
 }
 
 // Leave says goodbye to the group and closes the client, in bounded time. (kgo

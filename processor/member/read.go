@@ -18,8 +18,9 @@ import (
 // settled yet.
 const retryAfter = 50 * time.Millisecond
 
-// FetchError is the first error of fetches that the client does not mend by
-// itself.
+// FetchError is the first error of fetches that ends the reading. Those of its
+// context do not; nor does a group that has forgotten this member, because the
+// client joins again by itself.
 func FetchError(fetches kgo.Fetches) error {
 	for _, e := range fetches.Errors() {
 		var group *kgo.ErrGroupSession

@@ -85,8 +85,8 @@ func (c *cluster) config(instance string, more ...kgo.Opt) Config {
 	}
 }
 
-// A member is a running meter.
-type member struct {
+// A running meter is a member of the group.
+type running struct {
 	*Meter
 	t      *testing.T
 	cancel context.CancelFunc
@@ -95,7 +95,7 @@ type member struct {
 	err    error
 }
 
-func start(t *testing.T, cfg Config) *member {
+func start(t *testing.T, cfg Config) *running {
 	t.Helper()
 	m, err := New(cfg)
 	if err != nil {
@@ -103,14 +103,14 @@ func start(t *testing.T, cfg Config) *member {
 	}
 	m.stopWithin = time.Second
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &member{Meter: m, t: t, cancel: cancel, done: make(chan error, 1)}
+	r := &running{Meter: m, t: t, cancel: cancel, done: make(chan error, 1)}
 	go func() { r.done <- m.Run(ctx) }()
 	t.Cleanup(func() { _ = r.end() })
 	return r
 }
 
 // end stops the member and waits for it.
-func (r *member) end() error {
+func (r *running) end() error {
 	r.ended.Do(func() {
 		r.cancel()
 		select {
@@ -124,7 +124,7 @@ func (r *member) end() error {
 }
 
 // stop ends the member gracefully: in less than 10 s, without error.
-func (r *member) stop() {
+func (r *running) stop() {
 	r.t.Helper()
 	began := time.Now()
 	if err := r.end(); err != nil {
@@ -136,7 +136,7 @@ func (r *member) stop() {
 }
 
 // failed waits for the member to end by itself.
-func (r *member) failed() error {
+func (r *running) failed() error {
 	r.t.Helper()
 	select {
 	case err := <-r.done:

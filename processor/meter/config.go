@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/gpumeter/gpumeter/processor/engine"
+	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
@@ -87,43 +88,11 @@ func (c Config) validate() error {
 	return c.Topics.Validate()
 }
 
-// sessionTimeout is after what time without a heartbeat the group gives the
-// partitions of a dead member to others.
-const sessionTimeout = 10 * time.Second
-
-// rebalanceTimeout is how long the group waits for a member that is alive but
-// busy with one large transaction.
-const rebalanceTimeout = 5 * time.Minute
-
-// memberOptions are those of the client that consumes in the group and produces
-// in transactions.
-func (c Config) memberOptions() []kgo.Opt {
-	opts := append(broker.ConsumerOptions(), broker.ProducerOptions()...)
-	opts = append(opts,
-		kgo.ConsumerGroup(c.Group),
-		kgo.ConsumeTopics(schemas.Prefix+schemas.StreamSamples, schemas.Prefix+schemas.StreamProcesses),
-		// Range puts equal partition numbers of both topics on one member and
-		// spreads the heavy one evenly, which a sticky plan over both does not.
-		// It is eager: an engine survives a rebalance because its committed
-		// state is seen to be unchanged, not because it was never revoked.
-		kgo.Balancers(kgo.RangeBalancer()),
-		kgo.SessionTimeout(sessionTimeout),
-		kgo.HeartbeatInterval(sessionTimeout/10),
-		kgo.RebalanceTimeout(rebalanceTimeout),
-		// No rebalance between a poll and the end of its transaction: otherwise
-		// every rebalance under load aborts one, and all engines are made anew.
-		kgo.BlockRebalanceOnPoll(),
-		// Never committed: from the start. Out of range is checked before
-		// anything is read, and data loss while reading is an error.
-		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.KeepControlRecords(),
-		kgo.TransactionalID(c.Group+"-"+c.Instance),
-		kgo.TransactionTimeout(c.Timeout),
-		// Cells of an engine go to the partition of its samples.
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-	)
-	return append(opts, c.Client...)
+func (c Config) member() member.Config {
+	return member.Config{
+		Client: c.Client, Group: c.Group, Instance: c.Instance, Timeout: c.Timeout,
+		Topics: []string{samplesTopic(), schemas.Prefix + schemas.StreamProcesses},
+	}
 }
 
 // plainOptions are those of the clients that read whole topics.

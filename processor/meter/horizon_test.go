@@ -18,7 +18,7 @@ import (
 func TestTicksMoveTheHorizon(t *testing.T) {
 	c := newCluster(t)
 	ticks := []chan time.Time{make(chan time.Time), make(chan time.Time)}
-	members := make([]*member, 0, 2)
+	members := make([]*running, 0, 2)
 	for i, name := range []string{"a", "b"} {
 		cfg := c.config(name)
 		cfg.Tick = ticks[i]

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
@@ -116,17 +117,17 @@ func (m *Meter) runOnce(ctx context.Context) error {
 	}
 	plain.AddConsumePartitions(fromRefs(starts))
 	log := newRefLog(starts, m.stats)
-	owned := &assignment{}
+	self, err := member.Join(ctx, m.cfg.member())
+	if err != nil {
+		return err
+	}
+	defer self.Leave()
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() error { return log.read(inner, plain) })
-	group.Go(func() error { return m.writeTicks(inner, plain, owned) })
+	group.Go(func() error { return m.writeTicks(inner, plain, self) })
 	group.Go(func() error {
-		s, err := m.newShell(inner, partitions, log, owned, adm)
-		if err != nil {
-			return err
-		}
 		defer m.forget()
-		return s.run(inner)
+		return m.newShell(partitions, log, self, adm).run(inner)
 	})
 	return group.Wait()
 }
@@ -185,9 +186,5 @@ func (m *Meter) report(parts map[int32]*partition, now int64) {
 
 // forget shows that nothing is owned any more.
 func (m *Meter) forget() { m.report(nil, 0) }
-
-func isContext(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
 
 func samplesTopic() string { return schemas.Prefix + schemas.StreamSamples }

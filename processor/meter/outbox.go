@@ -3,10 +3,10 @@ package meter
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
@@ -25,12 +25,11 @@ const (
 // begins the transaction at the first record, so that a turn without output
 // costs the broker nothing.
 type outbox struct {
-	session *kgo.GroupTransactSession
-	cells   wire.CostEncoder
+	member *member.Member
+	cells  wire.CostEncoder
 
-	send      func(*kgo.Record) // produces into the open transaction
-	refused   *refusal          // of a record of this turn
-	partition int32             // of cost, where cells go now
+	produce   func(*kgo.Record) error // into the open transaction
+	partition int32                   // of cost, where cells go now
 	open      bool
 	letters   []schemas.DeadLetter
 	activity  [][]schemas.Activity // of this turn, by partition
@@ -47,43 +46,14 @@ func (o *outbox) reset(ctx context.Context) {
 		o.activity[i] = o.activity[i][:0]
 	}
 	o.tally = tally{letters: make(map[string]int64)}
-	refused := &refusal{}
-	o.refused = refused
-	o.send = func(rec *kgo.Record) { o.session.Produce(ctx, rec, refused.note) }
+	o.produce = func(rec *kgo.Record) error { return o.member.Produce(ctx, rec) }
 }
 
-// A refusal is the first error of the records of a turn. It belongs to the turn:
-// a record may be given up after the next one has begun.
-type refusal struct {
-	mu  sync.Mutex
-	err error
-}
-
-func (r *refusal) note(rec *kgo.Record, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("writing %d bytes to %s partition %d: %w", len(rec.Value), rec.Topic, rec.Partition, err)
-	}
-}
-
-func (r *refusal) first() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.err
-}
-
-// flush waits for the records of the turn to be acknowledged. It does not wait
-// for records longer than ctx, which those that are on the wire would.
-func (o *outbox) flush(ctx context.Context) {
-	if o.err != nil {
-		return
-	}
-	if err := o.session.Client().Flush(ctx); err != nil {
-		o.err = fmt.Errorf("writing cells and dead letters: %w", err)
-		return
-	}
-	o.err = o.refused.first()
+// send produces rec into the transaction, and begins it with the first record. It
+// reports whether that went well.
+func (o *outbox) send(rec *kgo.Record) bool {
+	o.open, o.err = true, o.produce(rec)
+	return o.err == nil
 }
 
 func (o *outbox) empty() bool { return !o.open && len(o.letters) == 0 }
@@ -120,26 +90,13 @@ func (o *outbox) flushActivity() {
 				o.err = fmt.Errorf("encoding %d rows of activity: %w", len(part), err)
 				return
 			}
-			if o.err = o.begin(); o.err != nil {
+			rec.Partition = int32(n)
+			if !o.send(rec) {
 				return
 			}
-			rec.Partition = int32(n)
-			o.send(rec)
 			o.tally.activity += int64(len(part))
 		}
 	}
-}
-
-// begin opens the transaction if it is not open.
-func (o *outbox) begin() error {
-	if o.open {
-		return nil
-	}
-	if err := o.session.Begin(); err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
-	}
-	o.open = true
-	return nil
 }
 
 // Costs writes whole cells to the partition of cost.
@@ -159,11 +116,10 @@ func (o *outbox) Costs(c *schemas.Costs) {
 			return
 		}
 	}
-	if o.err = o.begin(); o.err != nil {
+	rec.Key, rec.Partition = nodeOf(c), o.partition
+	if !o.send(rec) {
 		return
 	}
-	rec.Key, rec.Partition = nodeOf(c), o.partition
-	o.send(rec)
 	o.tally.cells += countCells(c)
 	o.tally.costRows += int64(c.Len())
 }
@@ -198,11 +154,10 @@ func (o *outbox) flushLetters() {
 			o.err = fmt.Errorf("encoding %d dead letters: %w", n, err)
 			return
 		}
-		if o.err = o.begin(); o.err != nil {
+		rec.Partition = 0
+		if !o.send(rec) {
 			return
 		}
-		rec.Partition = 0
-		o.send(rec)
 		rest = rest[n:]
 	}
 }

@@ -8,38 +8,34 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gpumeter/gpumeter/processor/member"
 )
 
 // adopt makes parts what the group has assigned. Engines whose committed state
 // is unchanged are kept, the others are recovered.
 //
-// What was polled since the last turn is dropped: ending an empty transaction
-// rewinds the client to what is committed, and makes the session forget a
-// revocation that would abort the next, full one. Recovery may take long and
-// lets the group rebalance meanwhile; the next turn sees whether it did. Between
-// a revocation and the assignment that follows, engines are parked.
+// What was polled since the last turn is dropped. Recovery may take long and lets
+// the group rebalance meanwhile; the next turn sees whether it did. Between a
+// revocation and the assignment that follows, engines are parked.
 func (s *shell) adopt(ctx context.Context) error {
-	if err := s.session.Begin(); err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
+	if err := s.member.Rewind(ctx); err != nil {
+		return err
 	}
-	if _, err := s.session.End(ctx, kgo.TryAbort); err != nil {
-		return fmt.Errorf("rewinding to what is committed: %w", err)
-	}
-	s.session.AllowRebalance()
-	now := s.owned.now()
+	s.member.AllowRebalance()
+	now := s.member.Assigned()
 	maps.Copy(s.parked, s.parts)
 	clear(s.parts)
-	if now.held {
-		parts, err := s.settle(ctx, now.samples)
+	if now.Held {
+		parts, err := s.settle(ctx, now.Partitions)
 		if err != nil {
 			return err
 		}
 		s.parts = parts
 		clear(s.parked)
 	}
-	s.adopted = now.changes
+	s.adopted = now.Changes
 	s.report(s.parts, s.clock.pulse.time)
 	return nil
 }
@@ -50,7 +46,11 @@ func (s *shell) settle(ctx context.Context, owned []int32) (map[int32]*partition
 	if len(owned) == 0 {
 		return parts, nil
 	}
-	states, err := s.committed(ctx, owned)
+	all, err := member.Committed(ctx, s.adm, s.cfg.Group)
+	if err != nil {
+		return nil, err
+	}
+	states, err := statesOf(all, owned)
 	if err != nil {
 		return nil, err
 	}
@@ -94,29 +94,7 @@ func keyed(n, partitions int32) func(string) bool {
 	}
 }
 
-// committed fetches what the group has committed for the owned partitions. A
-// transaction that is still open on the broker, of a member that died, is waited
-// for: it may yet be committed.
-func (s *shell) committed(ctx context.Context, owned []int32) (map[int32]state, error) {
-	for {
-		all, err := s.adm.FetchOffsets(kadm.RequireStable(ctx), s.cfg.Group)
-		if err == nil {
-			err = all.Error()
-		}
-		if err == nil {
-			return statesOf(all, owned)
-		}
-		if !errors.Is(err, kerr.UnstableOffsetCommit) {
-			return nil, fmt.Errorf("fetching what group %s has committed: %w", s.cfg.Group, err)
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
+// statesOf is what a group has committed for the owned partitions.
 func statesOf(all kadm.OffsetResponses, owned []int32) (map[int32]state, error) {
 	states := make(map[int32]state, len(owned))
 	for _, n := range owned {
@@ -238,51 +216,25 @@ func (s *shell) ends(ctx context.Context) ([]int64, Refs, error) {
 	return samples, refs, nil
 }
 
-// reread feeds the samples below each partition's committed offset again.
+// reread feeds the samples below each partition's committed offset again. What is
+// wrong with them has been said, and their rows have been counted.
 func (s *shell) reread(ctx context.Context, fresh []*partition, from map[int32]int64) error {
-	offsets := make(map[int32]kgo.Offset)
-	waiting := make(map[int32]*partition)
+	spans := make(map[int32]member.Span)
+	byNumber := make(map[int32]*partition)
 	for _, p := range fresh {
-		if start := from[p.number]; start < p.committed.offset {
-			offsets[p.number], waiting[p.number] = kgo.NewOffset().At(start), p
-		}
+		spans[p.number], byNumber[p.number] = member.Span{From: from[p.number], To: p.committed.offset}, p
 	}
-	if len(waiting) == 0 {
+	err := member.Read(ctx, s.cfg.Client, samplesTopic(), spans, func(rec *kgo.Record) error {
+		byNumber[rec.Partition].take(rec, &s.decoder, &s.samples)
 		return nil
-	}
-	cl, err := kgo.NewClient(s.cfg.plainOptions(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{samplesTopic(): offsets}))...)
+	})
 	if err != nil {
-		return fmt.Errorf("making the client that reads samples again: %w", err)
+		return err
 	}
-	defer cl.Close()
-	for len(waiting) > 0 {
-		fetches := cl.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	for _, p := range fresh {
+		if from[p.number] < p.committed.offset {
+			p.next = p.committed.offset
 		}
-		if err := fetchError(fetches); err != nil {
-			return err
-		}
-		fetches.EachRecord(func(rec *kgo.Record) {
-			if p := waiting[rec.Partition]; p != nil && s.again(p, rec) {
-				delete(waiting, rec.Partition)
-				cl.PauseFetchPartitions(map[string][]int32{samplesTopic(): {rec.Partition}})
-			}
-		})
 	}
 	return nil
-}
-
-// again feeds one old record, and reports whether it was the last below the
-// committed offset. What is wrong with it has been said, and its rows have been
-// counted.
-func (s *shell) again(p *partition, rec *kgo.Record) (complete bool) {
-	if rec.Offset < p.committed.offset {
-		p.take(rec, &s.decoder, &s.samples)
-	}
-	if rec.Offset+1 < p.committed.offset {
-		return false
-	}
-	p.next = p.committed.offset
-	return true
 }

@@ -3,14 +3,12 @@ package meter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
-	"github.com/gpumeter/gpumeter/schemas/broker"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
@@ -103,37 +101,11 @@ func (l *refLog) read(ctx context.Context, cl *kgo.Client) error {
 		if fetches.IsClientClosed() || errors.Is(fetches.Err0(), context.Canceled) {
 			return nil
 		}
-		if err := fetchError(fetches); err != nil {
+		if err := member.FetchError(fetches); err != nil {
 			return err
 		}
 		l.add(fetches, byTopic)
 	}
-}
-
-// fetchError is the first error of fetches that ends the reading. Those of its
-// context do not; nor does a group that has forgotten this member, because the
-// client joins again by itself.
-func fetchError(fetches kgo.Fetches) error {
-	for _, e := range fetches.Errors() {
-		var group *kgo.ErrGroupSession
-		switch {
-		case isContext(e.Err):
-		case errors.As(e.Err, &group) && rejoins(group.Err):
-		default:
-			return fmt.Errorf("reading %s partition %d: %w", e.Topic, e.Partition, e.Err)
-		}
-	}
-	return nil
-}
-
-// rejoins reports whether a group session that ended so is followed by another.
-func rejoins(err error) bool {
-	for _, known := range []error{kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.RebalanceInProgress, kerr.GroupIDNotFound} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	return broker.Classify(err) == broker.Retry
 }
 
 func (l *refLog) add(fetches kgo.Fetches, byTopic map[string]int) {

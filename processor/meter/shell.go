@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 	"github.com/gpumeter/gpumeter/schemas/wire"
@@ -22,11 +23,9 @@ type shell struct {
 	*Meter
 	partitions int32 // of samples
 	log        *refLog
-	owned      *assignment
+	member     *member.Member
 	adopted    int // changes of the assignment that parts reflect
 	adm        *kadm.Client
-	session    *kgo.GroupTransactSession
-	kill       context.CancelFunc // ends all that the session's client does
 	out        outbox
 	clock      clock
 	parts      map[int32]*partition
@@ -42,71 +41,34 @@ type shell struct {
 // a broker that is slow, but not one that is gone.
 const stopWithin = 5 * time.Second
 
-// leaveWithin is what a stop leaves for saying goodbye to the group. Without
-// goodbye the partitions wait for the session timeout.
-const leaveWithin = 4 * time.Second
-
-// endPatience is how long the end of a transaction may take before rebalances
-// are let in. A group that has forgotten this member can only say so in a
-// callback, and End waits for it.
-const endPatience = 3 * time.Second
-
-func (m *Meter) newShell(ctx context.Context, partitions int32, log *refLog, owned *assignment, adm *kadm.Client) (*shell, error) {
-	life, kill := context.WithCancel(context.WithoutCancel(ctx))
-	opts := append(owned.options(), kgo.WithContext(life))
-	session, err := kgo.NewGroupTransactSession(append(opts, m.cfg.memberOptions()...)...)
-	if err != nil {
-		kill()
-		return nil, fmt.Errorf("making the client of group %s: %w", m.cfg.Group, err)
-	}
+func (m *Meter) newShell(partitions int32, log *refLog, self *member.Member, adm *kadm.Client) *shell {
 	s := &shell{
-		Meter: m, partitions: partitions, log: log, owned: owned, adm: adm, session: session, kill: kill,
+		Meter: m, partitions: partitions, log: log, member: self, adm: adm,
 		parts: make(map[int32]*partition), parked: make(map[int32]*partition),
 	}
-	s.out.session, s.out.keys = session, kgo.StickyKeyPartitioner(nil).ForTopic("")
+	s.out.member, s.out.keys = self, kgo.StickyKeyPartitioner(nil).ForTopic("")
 	s.out.activity = make([][]schemas.Activity, partitions)
 	s.clock.pulse.offset = -1
-	return s, nil
+	return s
 }
 
 // run takes turns until ctx ends or a turn fails.
 func (s *shell) run(ctx context.Context) error {
-	defer s.leave()
-	work, stop := outlive(ctx, s.stopWithin)
+	work, stop := member.Outlive(ctx, s.stopWithin)
 	defer stop()
 	for ctx.Err() == nil {
 		err := s.turn(ctx, work)
-		if err != nil && (ctx.Err() == nil || !isContext(err)) {
+		if err != nil && (ctx.Err() == nil || !member.IsContext(err)) {
 			return err
 		}
 	}
 	return nil
 }
 
-// leave says goodbye to the group and closes the client, in bounded time. (kgo
-// leaves a goroutine behind when it is told to leave before it is closed.)
-func (s *shell) leave() {
-	late := time.AfterFunc(leaveWithin, s.kill)
-	s.session.CloseAllowingRebalance()
-	late.Stop()
-	s.kill()
-}
-
-// outlive is a context that ends some time after ctx does: a transaction that is
-// canceled in the middle leaves the client in no state at all.
-func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
-	return work, func() {
-		stop()
-		cancel()
-	}
-}
-
 // turn is one round of the loop: at most one transaction. New work starts under
 // ctx; what has begun is finished under work.
 func (s *shell) turn(ctx, work context.Context) error {
-	defer s.session.AllowRebalance()
+	defer s.member.AllowRebalance()
 	if s.stale() {
 		return s.adopt(ctx)
 	}
@@ -127,7 +89,7 @@ func (s *shell) turn(ctx, work context.Context) error {
 
 // stale reports whether the group has changed its mind since parts was made.
 func (s *shell) stale() bool {
-	return s.owned.now().changes != s.adopted
+	return s.member.Assigned().Changes != s.adopted
 }
 
 // gather polls for the time of a turn, or until it has enough, and feeds what it
@@ -137,11 +99,11 @@ func (s *shell) gather(ctx context.Context) (ready bool, err error) {
 	turn, cancel := context.WithTimeout(ctx, s.cfg.Every)
 	defer cancel()
 	for s.polled = 0; s.polled < s.cfg.Records && turn.Err() == nil; {
-		fetches := s.session.PollRecords(turn, s.cfg.Records-s.polled)
+		fetches := s.member.Poll(turn, s.cfg.Records-s.polled)
 		if s.stale() {
 			return false, nil
 		}
-		if err := fetchError(fetches); err != nil {
+		if err := member.FetchError(fetches); err != nil {
 			return false, err
 		}
 		for it := fetches.RecordIter(); !it.Done(); s.polled++ {
@@ -250,14 +212,13 @@ func (s *shell) commit(ctx context.Context) error {
 		s.report(s.parts, s.clock.pulse.time)
 		return nil
 	}
-	if s.out.err == nil {
-		s.out.err = s.out.begin()
+	if s.out.err != nil {
+		return errors.Join(s.out.err, s.member.Rewind(ctx))
 	}
-	s.out.flush(ctx)
-	committed, err := s.end(ctx, s.out.err == nil)
+	committed, err := s.member.Commit(ctx, s.annotate)
 	switch {
-	case s.out.err != nil || err != nil:
-		return errors.Join(s.out.err, err)
+	case err != nil:
+		return err
 	case !committed:
 		s.stats.aborts.Add(1)
 		s.cfg.Log.Info("transaction aborted; making the engines anew", "group", s.cfg.Group)
@@ -280,19 +241,6 @@ func (s *shell) drop() {
 	clear(s.parked)
 	s.adopted = -1
 	s.forget()
-}
-
-// end ends the transaction, if one is open, with the offsets and positions of
-// the turn.
-func (s *shell) end(ctx context.Context, wanted bool) (committed bool, err error) {
-	let := time.AfterFunc(endPatience, s.session.AllowRebalance)
-	defer let.Stop()
-	committed, err = s.session.End(kgo.PreTxnCommitFnContext(ctx, s.annotate), kgo.TransactionEndTry(wanted))
-	if err != nil {
-		return false, fmt.Errorf("ending a transaction (it took longer than transaction.timeout, or another process is also called %s in group %s, unless the brokers are away): %w",
-			s.cfg.Instance, s.cfg.Group, err)
-	}
-	return committed, nil
 }
 
 // annotate writes the positions beside the offsets that the client is about to

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 	"github.com/gpumeter/gpumeter/schemas/wire"
@@ -15,14 +16,14 @@ import (
 // owns partition 0, also while its loop is busy recovering: time must not stand
 // still for the others. Two members that both think they own it do no harm; a
 // tick too many is only a tick.
-func (m *Meter) writeTicks(ctx context.Context, cl *kgo.Client, owned *assignment) error {
+func (m *Meter) writeTicks(ctx context.Context, cl *kgo.Client, self *member.Member) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-m.cfg.Tick:
 		}
-		if !owned.owns(0) {
+		if !self.Assigned().Owns(0) {
 			continue
 		}
 		rec, err := wire.Encode("", []schemas.Tick{{}})
