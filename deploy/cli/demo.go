@@ -70,7 +70,7 @@ that nothing is broken.`,
 
 // runDemo shows the demo on out, as it can.
 func runDemo(ctx context.Context, cfg demoConfig, out, errs io.Writer) (err error) {
-	env := demo.Env{Now: time.Now, View: demo.NewLines(out)}
+	env := demo.Env{Now: time.Now, View: demo.NewLines(out), Program: os.Args[0]}
 	logs := &held{to: errs}
 	env.Log = cfg.Log.Logger(logs)
 	summary, err := func() (_ *demo.Summary, err error) {

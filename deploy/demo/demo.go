@@ -27,9 +27,10 @@ import (
 
 // Env is what a demo gets from its surroundings.
 type Env struct {
-	Log  *slog.Logger
-	View Display
-	Now  func() time.Time
+	Log     *slog.Logger
+	View    Display
+	Now     func() time.Time
+	Program string // how the binary was called, for the commands that it shows
 }
 
 // A Display shows the demo, some times a second, from one goroutine.

@@ -61,8 +61,8 @@ SELECT countIf(restated = 1) FROM gpumeter.cells_history`
 )
 
 // try lists commands for another terminal, while the demo runs.
-func try(data string) []string {
-	query := "gpumeter query --data " + data + " "
+func try(program, data string) []string {
+	query := program + " query --data " + data + " "
 	return []string{
 		query + `"SELECT team, sum(list_cost) AS cost, sum(waste_cost) AS waste FROM gpumeter.cost GROUP BY team ORDER BY waste DESC"`,
 		query + `"SELECT * FROM gpumeter.findings ORDER BY burnt_cost DESC LIMIT 5"`,

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -87,7 +88,7 @@ func (d *demo) model(speed *gauge) *Model {
 			{"native", d.pipeline.Stack.ClickHouse},
 			{"Kafka", strings.Join(d.pipeline.Stack.Broker.Brokers, ",")},
 		},
-		Try: try(d.data),
+		Try: try(cmp.Or(d.Program, "gpumeter"), d.data),
 	}
 	for _, s := range published.Streams {
 		m.Health.Published += s.Acknowledged
