@@ -154,7 +154,9 @@ func (f *Fleet) unknown(j *job, g *gpu, until int64) []Stretch {
 		if x.to+f.reach() >= until {
 			u.To = until
 		}
-		if u.From < u.To {
+		// Within an interval of its end a job misses no sample: that is the tail of
+		// any job, not the fault's.
+		if hidden := u.To < until || until-u.From > f.interval; hidden && u.From < u.To {
 			all = append(all, Stretch{u.From - j.start, u.To - j.start})
 		}
 	}
