@@ -18,11 +18,12 @@ import (
 
 // Config is the collector's configuration.
 type Config struct {
-	Broker broker.Config  `koanf:",squash"`
-	Topics broker.Layout  `koanf:",squash"`
-	Source Source         `koanf:"source"`
-	Owners owners.Config  `koanf:"owners"` // of the processes that nvml sees
-	Batch  publish.Config `koanf:"batch"`
+	Broker broker.Config       `koanf:",squash"`
+	Topics broker.Layout       `koanf:",squash"`
+	Source Source              `koanf:"source"`
+	Owners owners.Config       `koanf:"owners"` // of the processes that nvml sees
+	Batch  publish.Config      `koanf:"batch"`
+	Spool  publish.SpoolConfig `koanf:"spool"` // of sources that cannot wait
 }
 
 // DefaultConfig lacks the brokers and the directory of files.
@@ -32,14 +33,18 @@ func DefaultConfig() Config {
 		Source: DefaultSource(),
 		Owners: owners.DefaultConfig(),
 		Batch:  publish.DefaultConfig(),
+		Spool:  publish.DefaultSpool(),
 	}
 }
 
 // Validate gives everything that is wrong, with the reasons.
 func (c Config) Validate() error {
-	all := errors.Join(c.Broker.Validate(), c.Topics.Validate(), c.Source.Validate(), c.Batch.Validate())
+	all := errors.Join(c.Broker.Validate(), c.Topics.Validate(), c.Source.Validate(), c.Batch.Validate(), c.Spool.Validate())
 	if c.Source.Kind == KindNVML {
 		all = errors.Join(all, c.Owners.Validate())
+	}
+	if !c.Source.live() && c.Spool.Disk.Dir != "" {
+		all = errors.Join(all, fmt.Errorf("spool.dir: source.kind %s has no use for it: its files wait, and are read again", c.Source.Kind))
 	}
 	return all
 }
@@ -49,8 +54,9 @@ type Env struct {
 	Log   *slog.Logger
 	Meter metric.Meter
 	Now   func() time.Time // the run's clock, read once
-	// Ready, if given, is called when the brokers answered and reading begins;
-	// stats may be called from then on, from any goroutine, until Run returns.
+	// Ready, if given, is called when the brokers answered; with a spool reading
+	// may have begun before. Stats may be called from then on, from any goroutine,
+	// until Run returns.
 	Ready func(stats func() publish.Stats)
 }
 
@@ -61,7 +67,7 @@ const stopWithin = 8 * time.Second
 // Run makes sure of the topics, runs the source and publishes what it hands over.
 // It returns when the source has no more, or when ctx ends: for a source that
 // goes on for ever that is the regular end. A nil error means that everything that was
-// read is acknowledged. Stats are valid with an error, too.
+// read is acknowledged or, with a spool, in it. Stats are valid with an error, too.
 func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err error) {
 	if err := cfg.Validate(); err != nil {
 		return stats, err
@@ -70,31 +76,89 @@ func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err err
 	if err != nil {
 		return stats, err
 	}
-	client, err := kgo.NewClient(append(opts, broker.ProducerOptions()...)...)
+	opts = append(opts, broker.ProducerOptions()...)
+	if cfg.Spool.Disk.Dir != "" {
+		return runSpooled(ctx, cfg, env, opts)
+	}
+	if cfg.Source.live() {
+		env.Log.Warn("no spool.dir: while the brokers are away the source waits, and what it does not see then is unknown in the ledger")
+	}
+	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return stats, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
+	if err := ensure(ctx, cfg, env, client); err != nil {
+		return stats, err
+	}
+	return publishSource(ctx, cfg, env, client, stopWithin)
+}
+
+// ensure makes sure of the topics.
+func ensure(ctx context.Context, cfg Config, env Env, client *kgo.Client) error {
 	partitions, err := broker.Ensure(ctx, client, cfg.Topics)
 	if err != nil {
-		return stats, fmt.Errorf("topics at %v: %w", cfg.Broker.Brokers, err)
+		return fmt.Errorf("topics at %v: %w", cfg.Broker.Brokers, err)
 	}
 	if partitions != cfg.Topics.Partitions {
 		env.Log.Warn("the topics keep the partitions that they have", "configured", cfg.Topics.Partitions, "existing", partitions)
 	}
-	return publishSource(ctx, cfg, env, client, stopWithin)
+	return nil
+}
+
+// runSpooled reads the source whether the brokers are there or not.
+func runSpooled(ctx context.Context, cfg Config, env Env, opts []kgo.Opt) (stats publish.Stats, err error) {
+	client, err := kgo.NewClient(append(publish.SpooledOptions(), opts...)...)
+	if err != nil {
+		return stats, fmt.Errorf("kafka client: %w", err)
+	}
+	defer client.Close()
+	life, giveUp := lifetime(ctx, stopWithin)
+	defer giveUp()
+	there := make(chan struct{})
+	to, err := publish.NewSpooled(life, client, cfg.Batch, publish.Spooling{
+		Config: cfg.Spool, Stopping: ctx.Done(), Log: env.Log,
+		Backlog: func() (*kgo.Client, error) { return kgo.NewClient(opts...) },
+		Topics:  func(ctx context.Context) error { return ensure(ctx, cfg, env, client) },
+		Ready:   func() { close(there) },
+	}, env.Meter, env.Now())
+	if err != nil {
+		return stats, err
+	}
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		select {
+		case <-there:
+			if env.Ready != nil {
+				env.Ready(to.Stats)
+			}
+		case <-life.Done():
+		}
+	}()
+	defer func() { giveUp(); <-told }()
+	select { // brokers that are there at once need no spool
+	case <-told:
+	case <-ctx.Done():
+	case <-time.After(cfg.Spool.After):
+	}
+	return publishAll(ctx, cfg, env, to, life, giveUp)
+}
+
+// lifetime outlives ctx by grace. It ends earlier when giveUp is called.
+func lifetime(ctx context.Context, grace time.Duration) (life context.Context, giveUp func()) {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	// A reader that is blocked because the brokers are away does not see the
+	// end of ctx; it is freed when its records are given up.
+	forget := context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })
+	return life, func() { forget(); end() }
 }
 
 // publishSource lets records outlive the context that stops the reading, by
 // grace at most.
 func publishSource(ctx context.Context, cfg Config, env Env, client *kgo.Client, grace time.Duration) (stats publish.Stats, err error) {
-	life, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	life, giveUp := lifetime(ctx, grace)
 	defer giveUp()
-	// A reader that is blocked because the brokers are away does not see the
-	// end of ctx; it is freed when its records are given up.
-	stopped := context.AfterFunc(ctx, func() { time.AfterFunc(grace, giveUp) })
-	defer stopped()
-
 	to, err := publish.New(life, client, cfg.Batch, env.Meter, env.Now())
 	if err != nil {
 		return stats, err
@@ -102,6 +166,11 @@ func publishSource(ctx context.Context, cfg Config, env Env, client *kgo.Client,
 	if env.Ready != nil {
 		env.Ready(to.Stats)
 	}
+	return publishAll(ctx, cfg, env, to, life, giveUp)
+}
+
+// publishAll runs the source to its end, and brings what it said to safety.
+func publishAll(ctx context.Context, cfg Config, env Env, to *publish.Publisher, life context.Context, giveUp func()) (stats publish.Stats, err error) {
 	err = collect(ctx, cfg, env, to)
 	err = errors.Join(err, to.Flush(life))
 	giveUp()

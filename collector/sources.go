@@ -48,6 +48,10 @@ func (s Source) Validate() error {
 	}
 }
 
+// live tells that the source cannot wait: what it does not see when it happens it
+// never sees.
+func (s Source) live() bool { return s.Kind != KindFiles }
+
 // collect runs the source that is named until it has no more or ctx ends.
 func collect(ctx context.Context, cfg Config, env Env, to *publish.Publisher) error {
 	switch cfg.Source.Kind {

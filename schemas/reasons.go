@@ -14,6 +14,7 @@ const (
 	ReasonTooLong      = "too_long"      // a line is longer than 1 MiB
 	ReasonTruncated    = "truncated"     // a file ends in the middle of its last line
 	ReasonCorrupt      = "corrupt"       // the bytes of a Kafka record are damaged or not of this stream
+	ReasonRefused      = "refused"       // the brokers never take a record that the collector made: it is too large for its topic, say
 	ReasonTooLate      = "too_late"      // the event is older than what the processor keeps
 
 	ReasonNoStart       = "no_start"       // an allocation has an update or end but no start

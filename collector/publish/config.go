@@ -3,6 +3,8 @@ package publish
 import (
 	"fmt"
 	"time"
+
+	"github.com/gpumeter/gpumeter/collector/spool"
 )
 
 // Config says when a batch is sent and how much is held.
@@ -37,4 +39,23 @@ func (c Config) Validate() error {
 		return fmt.Errorf("batch.buffer: %d is less than batch.rows, %d: no batch would get full", c.Buffer, c.Rows)
 	}
 	return nil
+}
+
+// SpoolConfig says when and where records wait for the brokers.
+type SpoolConfig struct {
+	Disk  spool.Config  `koanf:",squash"`
+	After time.Duration `koanf:"after" doc:"how long a record may wait for the brokers until it goes to the spool: what a kill may take, and how long the source may be held up, once"`
+}
+
+// DefaultSpool has no directory.
+func DefaultSpool() SpoolConfig {
+	return SpoolConfig{Disk: spool.DefaultConfig(), After: 2 * time.Second}
+}
+
+// Validate gives the first thing that is wrong, and its reason.
+func (c SpoolConfig) Validate() error {
+	if c.After < 100*time.Millisecond || c.After > 5*time.Second {
+		return fmt.Errorf("spool.after: %v is not from 100ms to 5s: brokers that elect a leader take longer than the one, a stop does not wait longer than the other", c.After)
+	}
+	return c.Disk.Validate()
 }

@@ -28,14 +28,18 @@ const (
 // spares bounds the sample batches that are kept for their capacity.
 const spares = 16
 
-// A Publisher sends rows. Its methods may be called from several goroutines;
-// rows of one caller keep their order. It is a source.Sink: the methods that take
-// a row block while the brokers do not keep up, and return the error of any record that failed: then some of
-// what was accepted is not in Kafka, and never will be by this Publisher.
+// A Publisher sends rows. Its methods may be called from several goroutines. It is
+// a source.Sink: the methods that take a row return the first error that makes it
+// no use to go on.
+//
+// Without a spool they block while the brokers do not keep up, rows of one caller
+// keep their order, and an error means that some of what was accepted is not in
+// Kafka, and never will be by this Publisher. With a spool they block no longer
+// than its configuration says, rows may overtake each other, and what was
+// accepted is in the spool when it is not in Kafka.
 type Publisher struct {
-	client    *kgo.Client
-	life      context.Context // of the records: not the context that stops reading
 	cfg       Config
+	carrier   carrier
 	lastEvent int64
 	counts    *counts
 	metrics   metric.Registration
@@ -56,34 +60,80 @@ type Publisher struct {
 
 var _ source.Sink = (*Publisher)(nil)
 
-// New makes a Publisher over client, which must have broker.ProducerOptions.
-// Records are given up when life ends. now is the run's clock, for rule 1's
-// bounds. Close it.
+// New makes a Publisher without a spool over client, which must have
+// broker.ProducerOptions. Records are given up when life ends. now is the run's
+// clock, for rule 1's bounds. Close it.
 func New(life context.Context, client *kgo.Client, cfg Config, meter metric.Meter, now time.Time) (*Publisher, error) {
+	p, err := start(cfg, meter, now)
+	if err != nil {
+		return nil, err
+	}
+	p.carrier = &direct{Publisher: p, life: life, client: client}
+	p.sweeper.Go(p.sweep)
+	return p, nil
+}
+
+// NewSpooled makes a Publisher with a spool. Its client must have SpooledOptions
+// as well. When life ends, what the client has goes to the spool.
+func NewSpooled(life context.Context, client *kgo.Client, cfg Config, how Spooling, meter metric.Meter, now time.Time) (*Publisher, error) {
+	if err := how.Config.Validate(); err != nil {
+		return nil, err
+	}
+	p, err := start(cfg, meter, now)
+	if err != nil {
+		return nil, err
+	}
+	to, err := newSpooled(p, life, client, how, meter)
+	if err != nil {
+		return nil, errors.Join(err, p.metrics.Unregister())
+	}
+	p.carrier = to
+	p.sweeper.Go(p.sweep)
+	return p, nil
+}
+
+// SpooledOptions are what the client of a Publisher with a spool has beside
+// broker.ProducerOptions.
+func SpooledOptions() []kgo.Opt {
+	return []kgo.Opt{
+		// A record in flight whose time is up is taken back: the client would
+		// otherwise hold it until the brokers are there again, in memory. Should it
+		// have arrived, it is in Kafka twice, which is one event (rule 6).
+		kgo.AllowIdempotentProduceCancellation(),
+	}
+}
+
+// start makes a Publisher that lacks its carrier.
+func start(cfg Config, meter metric.Meter, now time.Time) (*Publisher, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	p := &Publisher{
-		client: client, life: life, cfg: cfg, lastEvent: now.Add(ahead).UnixMilli(), counts: newCounts(),
+		cfg: cfg, lastEvent: now.Add(ahead).UnixMilli(), counts: newCounts(),
 		stop: make(chan struct{}), groups: map[groupKey]*group{},
 	}
 	var err error
 	if p.metrics, err = p.counts.observe(meter); err != nil {
 		return nil, fmt.Errorf("register the collector's metrics: %w", err)
 	}
-	p.sweeper.Go(p.sweep)
 	return p, nil
 }
 
-// Close ends the Publisher; what was not flushed is not sent.
+// Close ends the Publisher, whose life must be over when it has a spool. What was
+// not flushed is not sent.
 func (p *Publisher) Close() error {
 	close(p.stop)
 	p.sweeper.Wait()
-	return p.metrics.Unregister()
+	return errors.Join(p.carrier.close(), p.metrics.Unregister())
 }
 
 // Stats is what happened so far.
-func (p *Publisher) Stats() Stats { return p.counts.snapshot() }
+func (p *Publisher) Stats() Stats {
+	if s, ok := p.carrier.(*spooled); ok {
+		return s.stats(p.counts.snapshot())
+	}
+	return p.counts.snapshot()
+}
 
 // Ignored counts a field that the contract does not know.
 func (p *Publisher) Ignored(stream, field string) { p.counts.ignored(Field{stream, field}) }
@@ -200,8 +250,7 @@ func (p *Publisher) relieve() error {
 	return nil
 }
 
-// send makes a record of g and hands it to the client, which blocks while its
-// buffer is full.
+// send makes a record of g and hands it to the carrier.
 func (p *Publisher) send(g *group) error {
 	n := g.batch.Len()
 	delete(p.groups, g.groupKey)
@@ -215,18 +264,7 @@ func (p *Publisher) send(g *group) error {
 		p.spare = append(p.spare, s)
 	}
 	p.counts.stream(g.stream, func(s *StreamStats) { s.Rows += int64(n) })
-	stream := g.stream
-	p.client.Produce(p.life, rec, func(rec *kgo.Record, err error) {
-		if err != nil {
-			_ = p.fail(fmt.Errorf("publish %d rows to %s: %w", n, rec.Topic, err))
-			return
-		}
-		p.counts.stream(stream, func(s *StreamStats) {
-			s.Acknowledged += int64(n)
-			s.Batches++
-			s.Bytes += int64(len(rec.Value))
-		})
-	})
+	p.carrier.send(parcel{rec, g.stream, n})
 	return p.failed()
 }
 
@@ -246,7 +284,9 @@ func (p *Publisher) failed() error {
 	return p.failure.err
 }
 
-// Flush sends everything that was accepted and waits until the brokers have it.
+// Flush sends everything that was accepted and waits until the brokers have it;
+// with a spool, until they have what is in it, too, or, at a stop while they are
+// away, until everything is in it.
 func (p *Publisher) Flush(ctx context.Context) error {
 	p.mu.Lock()
 	err := p.sendOlder(time.Time{})
@@ -254,22 +294,18 @@ func (p *Publisher) Flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.client.Flush(ctx); err != nil {
-		return errors.Join(p.failed(), fmt.Errorf("flush: %d records are not acknowledged: %w", p.client.BufferedProduceRecords(), err))
-	}
-	return p.failed()
+	return p.carrier.flush(ctx)
 }
 
 // sendOlder sends the groups begun before t, all of them when t is zero.
+// A failure does not end it: a spool takes the rest.
 func (p *Publisher) sendOlder(t time.Time) error {
 	for _, g := range p.groups {
 		if t.IsZero() || g.since.Before(t) {
-			if err := p.send(g); err != nil {
-				return err
-			}
+			_ = p.send(g) // kept
 		}
 	}
-	return nil
+	return p.failed()
 }
 
 // sweep sends what has waited: it looks four times in that span, and takes what

@@ -19,12 +19,20 @@ type Stats struct {
 	MaxEvent    int64                  // greatest ts of samples, processes and allocations within rule 1's bounds, Unix ms; 0 = none
 }
 
-// StreamStats counts one stream.
+// StreamStats counts one stream. With a spool, and nothing on its way:
+//
+//	Rows + Carried = Acknowledged + Spooled + Dropped + Damaged + Refused
 type StreamStats struct {
 	Rows         int64 // sent
 	Acknowledged int64 // rows
 	Batches      int64 // records
 	Bytes        int64 // of record values
+
+	Carried int64 // rows that an earlier run had left in the spool
+	Spooled int64 // rows in the spool now
+	Dropped int64 // rows dropped since the start: the spool was full or its disk failed
+	Damaged int64 // rows that the spool could not read back since the start
+	Refused int64 // rows that the brokers will never take
 }
 
 // A Field is a field or column of a stream's input.
@@ -64,6 +72,14 @@ func (c *counts) stream(name string, change func(*StreamStats)) {
 	c.Streams[name] = s
 }
 
+func (c *counts) acknowledged(p parcel) {
+	c.stream(p.stream, func(s *StreamStats) {
+		s.Acknowledged += int64(p.rows)
+		s.Batches++
+		s.Bytes += int64(len(p.record.Value))
+	})
+}
+
 func (c *counts) event(ts int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,6 +117,7 @@ func (c *counts) observe(meter metric.Meter) (metric.Registration, error) {
 	batches := counter("gpumeter.collector.batches", "{record}", "records that the brokers acknowledged")
 	bytes := counter("gpumeter.collector.bytes", "By", "record values that the brokers acknowledged")
 	dead := counter("gpumeter.collector.dead_letters", "{line}", "lines refused")
+	refused := counter("gpumeter.collector.rows.refused", "{row}", "rows that the brokers will never take")
 	ignored := counter("gpumeter.collector.fields.ignored", "{field}", "fields ignored because the contract does not know them")
 	if firstErr != nil {
 		return nil, firstErr
@@ -113,6 +130,9 @@ func (c *counts) observe(meter metric.Meter) (metric.Registration, error) {
 			o.ObserveInt64(acked, v.Acknowledged, stream)
 			o.ObserveInt64(batches, v.Batches, stream)
 			o.ObserveInt64(bytes, v.Bytes, stream)
+			if v.Refused > 0 {
+				o.ObserveInt64(refused, v.Refused, stream)
+			}
 		}
 		for reason, n := range s.DeadLetters {
 			o.ObserveInt64(dead, n, metric.WithAttributes(attribute.String("reason", reason)))
@@ -121,7 +141,7 @@ func (c *counts) observe(meter metric.Meter) (metric.Registration, error) {
 			o.ObserveInt64(ignored, n, metric.WithAttributes(attribute.String("stream", f.Stream), attribute.String("field", f.Name)))
 		}
 		return nil
-	}, accepted, acked, batches, bytes, dead, ignored)
+	}, accepted, acked, batches, bytes, dead, refused, ignored)
 }
 
 // Compare orders fields by stream, then name.
