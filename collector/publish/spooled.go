@@ -74,7 +74,7 @@ func newSpooled(p *Publisher, life context.Context, client *kgo.Client, how Spoo
 		return nil, err
 	}
 	s := &spooled{
-		Publisher: p, Spooling: how, life: life, client: client, spool: disk, atStart: disk.Counts(),
+		Publisher: p, Spooling: how, life: life, client: client, spool: disk, atStart: disk.Left(),
 		more: make(chan struct{}, 1),
 	}
 	s.change = sync.NewCond(&s.mu)

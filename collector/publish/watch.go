@@ -17,7 +17,7 @@ const sayAgain = 30 * time.Second
 func (s *spooled) keepWatch() {
 	tick := time.NewTicker(s.Config.Disk.Sync)
 	defer tick.Stop()
-	w := watch{spooled: s, lost: s.lost(s.spool.Counts()), faults: s.spool.Faults().Count}
+	w := watch{spooled: s}
 	for {
 		select {
 		case <-s.life.Done():

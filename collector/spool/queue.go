@@ -13,6 +13,7 @@ type queue struct {
 	salt     uint32
 	segments []*segment
 	counts   Counts
+	left     Counts // at the start, before damage was looked for
 	next     uint64 // seq of the next record
 	position uint64 // seq from which on records are not taken
 	in       file   // of the first segment; nil until it is read

@@ -105,6 +105,7 @@ func (s *Spool) adopt(stream string, rank int, places map[string]place, names []
 		held += last.rows
 		s.bytes += last.size
 	}
+	q.left = q.counts
 	q.counts.Damaged = max(0, q.counts.Damaged+q.counts.Held()-held) // what was given up may be there after all
 	s.moved = s.moved || q.counts != was.Counts
 	return q
@@ -132,6 +133,16 @@ func (s *Spool) Counts() map[string]Counts {
 	all := make(map[string]Counts, len(s.queues))
 	for _, q := range s.queues {
 		all[q.stream] = q.counts
+	}
+	return all
+}
+
+// Left is what the counts of each stream were at the start, before damage was
+// looked for: what the run before had left.
+func (s *Spool) Left() map[string]Counts {
+	all := make(map[string]Counts, len(s.queues))
+	for _, q := range s.queues {
+		all[q.stream] = q.left
 	}
 	return all
 }

@@ -180,6 +180,9 @@ func survivors(t *testing.T, m *memory, place string, lost []spot, counted bool)
 		t.Fatalf("%s: got  %v, want %v", place, got, want)
 	}
 	for stream, c := range s.Counts() {
+		if left := s.Left()[stream]; counted && left.Held() != c.Taken-left.Taken+rows[stream] {
+			t.Fatalf("%s: %s had left %+v, of which it took %d", place, stream, left, c.Taken-left.Taken)
+		}
 		if c.Held() != 0 || counted && c.Damaged != rows[stream] {
 			t.Fatalf("%s: %s %+v, want %d damaged", place, stream, c, rows[stream])
 		}
