@@ -55,9 +55,9 @@ func parse(b []byte, salt uint32) (h header, ok bool) {
 	}, true
 }
 
-// resume finds the first whole record in b, behind a damaged place, whose seq is
-// at least next. It gives the length of b where there is none.
-func resume(b []byte, salt uint32, next uint64) (at int) {
+// resume finds the first whole record in b, behind a damaged place. It gives the
+// length of b where there is none.
+func resume(b []byte, salt uint32) (at int) {
 	for at < len(b) {
 		i := bytes.Index(b[at:], []byte(magic))
 		if i < 0 {
@@ -65,7 +65,7 @@ func resume(b []byte, salt uint32, next uint64) (at int) {
 		}
 		at += i
 		h, ok := parse(b[at:], salt)
-		if ok && h.seq >= next && h.size() <= int64(len(b)-at) && checksum(0, b[at+headerSize:int64(at)+h.size()]) == h.sum {
+		if ok && h.size() <= int64(len(b)-at) && checksum(0, b[at+headerSize:int64(at)+h.size()]) == h.sum {
 			return at
 		}
 		at++

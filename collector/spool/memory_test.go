@@ -27,6 +27,14 @@ type memory struct {
 // An image is a file's contents; synced is what a crash leaves.
 type image struct{ data, synced []byte }
 
+// text of a file, nil of none.
+func (f *image) text() []byte {
+	if f == nil {
+		return nil
+	}
+	return f.data
+}
+
 func newMemory() *memory {
 	return &memory{files: map[string]*image{}, durable: map[string]*image{}}
 }

@@ -77,7 +77,7 @@ func (c *cursor) resume() error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	c.at += 1 + int64(resume(rest[:n], c.salt, c.next))
+	c.at += 1 + int64(resume(rest[:n], c.salt))
 	if n < len(rest) {
 		c.size = c.at // shorter than it was: there is no more
 	}

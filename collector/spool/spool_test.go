@@ -239,6 +239,40 @@ func TestCutTakesTheRest(t *testing.T) {
 	t.Logf("%d cuts", tried)
 }
 
+// TestACutRecordIsCounted though nothing but its header tells of it.
+func TestACutRecordIsCounted(t *testing.T) {
+	m := newMemory()
+	s := mustOpen(t, m, 1<<20, 1<<20)
+	put(t, s, "low", 1)
+	put(t, s, "low", 2)
+	for _, f := range m.files { // one segment; the position was never written
+		f.data = f.data[:len(f.data)-1]
+	}
+	s = mustOpen(t, m, 1<<20, 1<<20)
+	if c := s.Counts()["low"]; c.Damaged != int64(rowsOf(2)) || c.Held() != int64(rowsOf(1)) {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestPassedDamageIsPassed over a restart.
+func TestPassedDamageIsPassed(t *testing.T) {
+	m := newMemory()
+	s := mustOpen(t, m, 1<<20, 1<<20)
+	put(t, s, "low", 1)
+	put(t, s, "low", 2)
+	for _, f := range m.files {
+		f.data[headerSize] ^= 1
+	}
+	s.Next(0)
+	before := s.Counts()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s = mustOpen(t, m, 1<<20, 1<<20); !maps.Equal(s.Counts(), before) || before["low"].Damaged != int64(rowsOf(1)) || s.Left()["low"] != before["low"] {
+		t.Errorf("%+v, then %+v", before, s.Counts())
+	}
+}
+
 func TestADamagedPositionSendsEverythingAgain(t *testing.T) {
 	original := small(t)
 	for at := range original.files[positionName].data {
@@ -261,8 +295,14 @@ func TestADamagedPositionSendsEverythingAgain(t *testing.T) {
 func TestARecordThatLooksLikeRecords(t *testing.T) {
 	m := newMemory()
 	s := mustOpen(t, m, 1<<20, 1<<20)
-	other := header{length: 1, seq: 9, rows: 7, sum: checksum(0, []byte("x"))}
-	forged := append(other.append(nil, checksum(0, []byte("high"))), 'x') // of another stream
+	put(t, s, "low", 1)
+	right := header{length: 1, seq: 9, rows: 7, sum: checksum(0, []byte("x"))}
+	old, wrong := right, right
+	old.seq, wrong.sum = 1, 1
+	low, high := checksum(0, []byte("low")), checksum(0, []byte("high"))
+	forged := append(right.append(nil, high), 'x') // of another stream
+	forged = append(old.append(forged, low), 'x')
+	forged = append(wrong.append(forged, low), 'x')
 	if err := s.Append("low", 1, append([]byte(magic+magic), forged...)); err != nil {
 		t.Fatal(err)
 	}
@@ -272,11 +312,11 @@ func TestARecordThatLooksLikeRecords(t *testing.T) {
 	}
 	for name, f := range m.files {
 		if name != positionName {
-			f.data[0] ^= 1
+			f.data[headerSize+len(record(1))] ^= 1 // the forger's header
 		}
 	}
 	s = mustOpen(t, m, 1<<20, 1<<20)
-	if got := drain(t, s, 1000); !slices.Equal(got, names("low", 2)) || s.Counts()["low"].Damaged != 1 {
+	if got := drain(t, s, 1000); !slices.Equal(got, names("low", 1, 2)) || s.Counts()["low"].Damaged != 1 {
 		t.Errorf("got %v, %+v", got, s.Counts())
 	}
 }
@@ -398,6 +438,9 @@ func TestADiskThatIsFullOrRefuses(t *testing.T) {
 	c := s.Counts()["low"]
 	if c.Held() == 0 || c.Dropped == 0 || s.Faults().Count == 0 {
 		t.Errorf("%+v, %+v", c, s.Faults())
+	}
+	if n := int64(m.used() - len(m.files[positionName].text())); n > s.Bytes() {
+		t.Errorf("%d bytes on the disk, %d in the spool: what was half written is still there", n, s.Bytes())
 	}
 	m.room, m.refuse = 0, syscall.EIO
 	held := c.Held()
