@@ -113,10 +113,10 @@ func runSpooled(ctx context.Context, cfg Config, env Env, opts []kgo.Opt) (stats
 		return stats, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	life, giveUp := lifetime(ctx, stopWithin)
-	defer giveUp()
+	life := lifetime(ctx, stopWithin)
+	defer life.end()
 	there := make(chan struct{})
-	to, err := publish.NewSpooled(life, client, cfg.Batch, publish.Spooling{
+	to, err := publish.NewSpooled(life.ctx, client, cfg.Batch, publish.Spooling{
 		Config: cfg.Spool, Stopping: ctx.Done(), Log: env.Log,
 		Backlog: func() (*kgo.Client, error) { return kgo.NewClient(opts...) },
 		Topics:  func(ctx context.Context) error { return ensure(ctx, cfg, env, client) },
@@ -133,47 +133,54 @@ func runSpooled(ctx context.Context, cfg Config, env Env, opts []kgo.Opt) (stats
 			if env.Ready != nil {
 				env.Ready(to.Stats)
 			}
-		case <-life.Done():
+		case <-life.ctx.Done():
 		}
 	}()
-	defer func() { giveUp(); <-told }()
+	defer func() { life.end(); <-told }()
 	select { // brokers that are there at once need no spool
 	case <-told:
 	case <-ctx.Done():
 	case <-time.After(cfg.Spool.After):
 	}
-	return publishAll(ctx, cfg, env, to, life, giveUp)
+	return publishAll(ctx, cfg, env, to, life)
 }
 
-// lifetime outlives ctx by grace. It ends earlier when giveUp is called.
-func lifetime(ctx context.Context, grace time.Duration) (life context.Context, giveUp func()) {
+// A lifespan is how long records live: longer than the reading, which they
+// outlive, and until end is called.
+type lifespan struct {
+	ctx context.Context
+	end func()
+}
+
+// lifetime outlives ctx by grace.
+func lifetime(ctx context.Context, grace time.Duration) lifespan {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	// A reader that is blocked because the brokers are away does not see the
 	// end of ctx; it is freed when its records are given up.
 	forget := context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })
-	return life, func() { forget(); end() }
+	return lifespan{life, func() { forget(); end() }}
 }
 
 // publishSource lets records outlive the context that stops the reading, by
 // grace at most.
 func publishSource(ctx context.Context, cfg Config, env Env, client *kgo.Client, grace time.Duration) (stats publish.Stats, err error) {
-	life, giveUp := lifetime(ctx, grace)
-	defer giveUp()
-	to, err := publish.New(life, client, cfg.Batch, env.Meter, env.Now())
+	life := lifetime(ctx, grace)
+	defer life.end()
+	to, err := publish.New(life.ctx, client, cfg.Batch, env.Meter, env.Now())
 	if err != nil {
 		return stats, err
 	}
 	if env.Ready != nil {
 		env.Ready(to.Stats)
 	}
-	return publishAll(ctx, cfg, env, to, life, giveUp)
+	return publishAll(ctx, cfg, env, to, life)
 }
 
 // publishAll runs the source to its end, and brings what it said to safety.
-func publishAll(ctx context.Context, cfg Config, env Env, to *publish.Publisher, life context.Context, giveUp func()) (stats publish.Stats, err error) {
+func publishAll(ctx context.Context, cfg Config, env Env, to *publish.Publisher, life lifespan) (stats publish.Stats, err error) {
 	err = collect(ctx, cfg, env, to)
-	err = errors.Join(err, to.Flush(life))
-	giveUp()
+	err = errors.Join(err, to.Flush(life.ctx))
+	life.end()
 	err = errors.Join(err, to.Close())
 	stats = to.Stats()
 	report(env.Log, stats)

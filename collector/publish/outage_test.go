@@ -362,7 +362,7 @@ func noise(n int) []byte {
 	return b[:n]
 }
 
-// refusing answers each produce request for a topic with an error.
+// refusing answers each produce request for a topic, and for no other, with an error.
 func (r *rig) refusing(topic string, with *kerr.Error) {
 	r.cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		r.cluster.KeepControl()
@@ -398,6 +398,9 @@ func TestARefusedRecordIsADeadLetter(t *testing.T) {
 		r.refusing(schemas.Prefix+schemas.StreamTags, kerr.MessageTooLarge)
 		if err := p.Tag(schemas.Tag{Match: "user=a", Set: "team=b", From: 1}); err != nil {
 			t.Fatal(err)
+		}
+		if !away { // one request for both would be let through
+			p.await("the refusal", func(StreamStats) bool { return p.Stats().Streams["tags"].Refused == 1 })
 		}
 		p.samples(0, 10)
 		r.way.set(false)

@@ -83,7 +83,7 @@ func NewSpooled(life context.Context, client *kgo.Client, cfg Config, how Spooli
 	if err != nil {
 		return nil, err
 	}
-	to, err := newSpooled(p, life, client, how, meter)
+	to, err := newSpooled(life, p, client, how, meter)
 	if err != nil {
 		return nil, errors.Join(err, p.metrics.Unregister())
 	}

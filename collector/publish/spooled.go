@@ -68,7 +68,7 @@ type spooled struct {
 	flying int        // records that the client has
 }
 
-func newSpooled(p *Publisher, life context.Context, client *kgo.Client, how Spooling, meter metric.Meter) (*spooled, error) {
+func newSpooled(life context.Context, p *Publisher, client *kgo.Client, how Spooling, meter metric.Meter) (*spooled, error) {
 	disk, err := spool.Open(how.Config.Disk, dispensable())
 	if err != nil {
 		return nil, err
@@ -219,10 +219,16 @@ func (s *spooled) flush(ctx context.Context) error {
 	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for ctx.Err() == nil && s.failed() == nil && (s.flying > 0 || !s.spool.Empty() && !(s.stopping() && (s.away || !s.ready))) {
+	for ctx.Err() == nil && s.failed() == nil && (s.flying > 0 || s.catchesUp()) {
 		s.change.Wait()
 	}
 	return s.failed()
+}
+
+// catchesUp tells that the spool is worth waiting for.
+func (s *spooled) catchesUp() bool {
+	hopeless := s.stopping() && (s.away || !s.ready)
+	return !hopeless && !s.spool.Empty()
 }
 
 func (s *spooled) stopping() bool {

@@ -16,8 +16,8 @@ type Source interface {
 }
 
 // A Sink takes rows, in the order of one caller. Its methods may be called from
-// several goroutines; they block while the brokers do not keep up, and return
-// the first failure of any row.
+// several goroutines; they block while the brokers do not keep up, with a spool for
+// a bounded time only, and return the first error that makes it no use to go on.
 type Sink interface {
 	Sample(*contract.Sample) error
 	Process(schemas.Process) error

@@ -3,6 +3,7 @@ package spool
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -71,14 +72,14 @@ func readAll(d disk, name string) (text []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	size, err := f.size()
 	if err != nil {
 		return nil, err
 	}
 	text = make([]byte, size)
 	n, err := f.ReadAt(text, 0)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return text[:n], err

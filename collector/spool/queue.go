@@ -36,7 +36,7 @@ func (q *queue) load(d disk, name string, first uint64) (end int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer in.Close() //nolint:errcheck // nothing was written
+	defer in.Close()
 	s := &segment{name: name, first: first}
 	if s.size, err = in.size(); err != nil {
 		return 0, err

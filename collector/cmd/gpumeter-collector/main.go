@@ -42,7 +42,8 @@ func command() *cobra.Command {
 		Long: `gpumeter-collector publishes what a source hands over to the topics gpumeter.*,
 which it makes where they are missing. It neither sorts nor deduplicates: events
 that come again count once. Exit code 0 means that everything that was read is
-acknowledged by the brokers. source.kind names the source:
+acknowledged by the brokers or, with spool.dir, kept there for the next start.
+source.kind names the source:
 
 files   a directory of the input contract (samples.ndjson, processes.ndjson,
         allocations.ndjson, resources.ndjson, prices.csv, tags.csv), each file in
@@ -57,7 +58,7 @@ nvml    the GPUs of this node, by NVIDIA's management library, and who holds the
 		Example: `  gpumeter-collector --set brokers=kafka-1:9092,kafka-2:9092 --set source.files.dir=/var/lib/gpu-events
   gpumeter-collector --config collector.yaml --set source.files.follow=true
   gpumeter-collector --set brokers=localhost:9092 --set source.kind=fleet --set source.fleet.gpus=64 --set source.fleet.speed=60
-  gpumeter-collector --set brokers=kafka-1:9092 --set source.kind=nvml --set source.nvml.provider=aws --set source.nvml.sku=p5.48xlarge`,
+  gpumeter-collector --set brokers=kafka-1:9092 --set source.kind=nvml --set source.nvml.provider=aws --set source.nvml.sku=p5.48xlarge --set spool.dir=/var/lib/gpumeter/spool`,
 		Defaults: func() config {
 			return config{Shell: service.DefaultConfig(defaultPort), Collector: collector.DefaultConfig()}
 		},
