@@ -55,11 +55,7 @@ func unpack(stream string, rows int, b []byte) (parcel, error) {
 	if key := u.text(); len(key) > 0 {
 		r.Key = key
 	}
-	n := u.number()
-	if n > uint64(len(b)) {
-		return parcel{}, errParcel
-	}
-	for range n {
+	for n := u.number(); n > 0 && !u.bad; n-- {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: string(u.text()), Value: u.text()})
 	}
 	if r.Value = u.b; u.bad {

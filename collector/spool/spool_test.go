@@ -527,6 +527,48 @@ func TestTheSumsAreRight(t *testing.T) {
 	})
 }
 
+// FuzzOpen: whatever a segment holds, the spool opens, gives what agrees with its
+// sum, adds up, and goes on.
+func FuzzOpen(f *testing.F) {
+	m := newMemory()
+	s, err := open(m, 1<<20, 1<<20, streams())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for id := range 5 {
+		if err := s.Append("low", rowsOf(id), record(id)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	for _, file := range m.files {
+		f.Add(file.data, false)
+		f.Add(file.data[:len(file.data)-1], true)
+		f.Add(file.data[headerSize:], true)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, position bool) {
+		m := newMemory()
+		if position {
+			text, err := encodePlaces(map[string]place{"low": {Position: 2, Next: 4, Counts: Counts{Written: 9, Taken: 1}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.put(positionName, text)
+		}
+		m.put(segmentName("low", 1, 0), data)
+		s := mustOpen(t, m, 1<<20, 150)
+		for c := s.Next(100); len(c.Records) > 0; c = s.Next(100) {
+			s.Done(c)
+		}
+		if c := s.Counts()["low"]; c.Held() != 0 || c.Damaged < 0 {
+			t.Errorf("%+v", c)
+		}
+		put(t, s, "low", 99)
+		if got := drain(t, s, 100); !slices.Equal(got, names("low", 99)) {
+			t.Errorf("then %v", got)
+		}
+	})
+}
+
 func TestADirectoryIsOneCollectors(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Dir = filepath.Join(t.TempDir(), "spool")

@@ -40,6 +40,8 @@ func TestCommand(t *testing.T) {
 		{"a fleet of half a node", []string{"--set", brokers, "--set", "source.kind=fleet", "--set", "source.fleet.gpus=4"}, 1, "source.fleet.gpus: 4 is not a multiple of 8"},
 		{"a node of nobody", []string{"--set", brokers, "--set", "source.kind=nvml", "--set", "owners.proc=proc"}, 1, `owners.proc: "proc" is not an absolute path`},
 		{"a node without driver", []string{"--set", "http.listen=", "--set", brokers, "--set", "source.kind=nvml", "--set", "source.nvml.provider=here", "--set", "source.nvml.library=/no/such/library.so"}, 1, "/no/such/library.so"},
+		{"a spool of a byte", []string{"--set", brokers, "--set", "source.kind=fleet", "--set", "spool.dir=" + dir, "--set", "spool.bytes=1"}, 1, "spool.bytes: 1 is less than"},
+		{"a spool for files", []string{"--set", brokers, "--set", "source.files.dir=" + dir, "--set", "spool.dir=" + dir}, 1, "spool.dir: source.kind files has no use for it"},
 		{"no such source", []string{"--set", brokers, "--set", "source.kind=dcgm"}, 1, `source.kind: "dcgm" is not files, fleet or nvml`},
 		{"no directory", []string{"--set", "http.listen=", "--set", brokers, "--set", "source.files.dir=/no/such/place"}, 1, "/no/such/place"},
 	} {
