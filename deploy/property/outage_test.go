@@ -197,11 +197,13 @@ func decoded[T wire.Row](rec *kgo.Record, each func(T)) error {
 }
 
 // The input is a sink: what a fleet says when nothing is in the way.
-func (in *input) Sample(s *contract.Sample) error            { in.add(*s, s.TS); return nil }
-func (in *input) Process(r schemas.Process) error            { in.add(nil, r.TS); return nil }
-func (in *input) Allocation(r schemas.Allocation) error      { in.add(r, r.TS); return nil }
-func (in *input) Resource(r schemas.Resource) error          { in.events = append(in.events, r); return nil }
-func (in *input) Price(r schemas.Price) error                { in.events = append(in.events, r); return nil }
+func (in *input) Sample(s *contract.Sample) error       { in.add(*s, s.TS); return nil }
+func (in *input) Process(r schemas.Process) error       { in.add(nil, r.TS); return nil }
+func (in *input) Allocation(r schemas.Allocation) error { in.add(r, r.TS); return nil }
+func (in *input) Resource(r schemas.Resource) error     { in.events = append(in.events, r); return nil }
+
+func (in *input) Price(r schemas.Price) error { in.events = append(in.events, r); return nil }
+
 func (in *input) Tag(r schemas.Tag) error                    { in.events = append(in.events, r); return nil }
 func (in *input) DeadLetter(letter schemas.DeadLetter) error { return errors.New(letter.Detail) }
 
