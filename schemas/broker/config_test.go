@@ -17,6 +17,8 @@ import (
 
 func TestConfigValidate(t *testing.T) {
 	b := []string{"a:9092"}
+	secured := broker.TLS{Enabled: true}
+	flow := broker.OAuth{TokenURL: "https://t/token", ClientID: "c", ClientSecretFile: "f"}
 	for _, c := range []struct {
 		name string
 		cfg  broker.Config
@@ -32,6 +34,19 @@ func TestConfigValidate(t *testing.T) {
 		{"PLAIN in clear", broker.Config{Brokers: b, SASL: broker.SASL{Mechanism: "PLAIN", User: "u", PasswordFile: "f"}}, "in clear"},
 		{"other mechanism", broker.Config{Brokers: b, SASL: broker.SASL{Mechanism: "GSSAPI"}}, `"GSSAPI" is not`},
 		{"user without mechanism", broker.Config{Brokers: b, SASL: broker.SASL{User: "u"}}, "without mechanism"},
+		{"password beside IAM", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "AWS_MSK_IAM", User: "u"}}, "credentials are AWS's own"},
+		{"IAM", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "AWS_MSK_IAM"}}, ""},
+		{"IAM in clear", broker.Config{Brokers: b, SASL: broker.SASL{Mechanism: "AWS_MSK_IAM"}}, "in clear"},
+		{"token in clear", broker.Config{Brokers: b, SASL: broker.SASL{Mechanism: "OAUTHBEARER", TokenFile: "f"}}, "in clear"},
+		{"token", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "OAUTHBEARER", TokenFile: "f"}}, ""},
+		{"no token", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "OAUTHBEARER"}}, "needs either"},
+		{"two ways to a token", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "OAUTHBEARER", TokenFile: "f", OAuth: flow}}, "needs either"},
+		{"client credentials", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "OAUTHBEARER", OAuth: flow}}, ""},
+		{"client without secret", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "OAUTHBEARER", OAuth: broker.OAuth{TokenURL: "https://t", ClientID: "c"}}}, "needs token_url"},
+		{"secret in clear", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "OAUTHBEARER", OAuth: broker.OAuth{TokenURL: "http://t", ClientID: "c", ClientSecretFile: "f"}}}, "in clear"},
+		{"secret in the address", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "OAUTHBEARER", OAuth: broker.OAuth{TokenURL: "https://u:p@t", ClientID: "c", ClientSecretFile: "f"}}}, "without a user"},
+		{"user with a token", broker.Config{Brokers: b, TLS: secured, SASL: broker.SASL{Mechanism: "OAUTHBEARER", User: "u", TokenFile: "f"}}, "the token says who"},
+		{"token with a password", broker.Config{Brokers: b, SASL: broker.SASL{Mechanism: "SCRAM-SHA-256", User: "u", PasswordFile: "f", TokenFile: "f"}}, "takes no token_file"},
 		{"no password", broker.Config{Brokers: b, SASL: broker.SASL{Mechanism: "SCRAM-SHA-512", User: "u"}}, "needs user and password_file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,30 +84,48 @@ func (r rule) holds(have string) bool {
 // that names the topic, the setting, what it is, what it must be, and the
 // command that mends it.
 func Ensure(ctx context.Context, client *kgo.Client, l Layout) (partitions int32, err error) {
+	return ensure(ctx, client, l, schemas.Streams())
+}
+
+// Prepare is Ensure for the topics that a component uses, and makes sure that it
+// may use them: an error names each right that is missing.
+func Prepare(ctx context.Context, client *kgo.Client, l Layout, u Use) (partitions int32, err error) {
+	complete, err := u.check(ctx, client)
+	if err != nil {
+		return 0, err
+	}
+	if partitions, err = ensure(ctx, client, l, u.streams()); err != nil || complete {
+		return partitions, err
+	}
+	_, err = u.check(ctx, client) // brokers tell the rights on topics that exist
+	return partitions, err
+}
+
+func ensure(ctx context.Context, client *kgo.Client, l Layout, streams []schemas.Stream) (partitions int32, err error) {
 	if err := l.Validate(); err != nil {
 		return 0, err
 	}
 	adm := kadm.NewClient(client)
-	there, err := list(ctx, adm)
+	there, err := list(ctx, adm, streams)
 	if err != nil {
 		return 0, err
 	}
-	if partitions, err = checkPartitions(there, l.Partitions); err != nil {
+	if partitions, err = checkPartitions(there, streams, l.Partitions); err != nil {
 		return 0, err
 	}
-	if err := createMissing(ctx, adm, there, partitions, l.Replication); err != nil {
+	if err := createMissing(ctx, adm, there, streams, partitions, l.Replication); err != nil {
 		return 0, err
 	}
-	if len(there) < len(schemas.Streams()) {
+	if len(there) < len(streams) {
 		// Another process may have made some of them meanwhile: judge what it made.
-		if there, err = listAll(ctx, client); err != nil {
+		if there, err = listAll(ctx, client, streams); err != nil {
 			return 0, err
 		}
-		if partitions, err = checkPartitions(there, partitions); err != nil {
+		if partitions, err = checkPartitions(there, streams, partitions); err != nil {
 			return 0, err
 		}
 	}
-	return partitions, checkSettings(ctx, adm, there)
+	return partitions, checkSettings(ctx, adm, there, streams)
 }
 
 // A new topic is known to all brokers after some milliseconds.
@@ -115,12 +135,12 @@ const (
 )
 
 // listAll lists the topics once the brokers know all of them.
-func listAll(ctx context.Context, client *kgo.Client) (map[string]int32, error) {
+func listAll(ctx context.Context, client *kgo.Client, streams []schemas.Stream) (map[string]int32, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, spreadsWithin, fmt.Errorf("brokers do not list all topics %v after they were made: are some being deleted?", spreadsWithin))
 	defer cancel()
 	for {
-		there, err := listAnew(ctx, client)
-		if err != nil || len(there) == len(schemas.Streams()) {
+		there, err := listAnew(ctx, client, streams)
+		if err != nil || len(there) == len(streams) {
 			return there, err
 		}
 		select {
@@ -131,17 +151,20 @@ func listAll(ctx context.Context, client *kgo.Client) (map[string]int32, error) 
 	}
 }
 
-// topics are the names of those of our streams.
-func topics() (names []string) {
-	for _, s := range schemas.Streams() {
+// topics are the names of those of streams.
+func topics(streams []schemas.Stream) (names []string) {
+	for _, s := range streams {
 		names = append(names, s.Topic())
 	}
 	return names
 }
 
-// list gives the partitions of the topics of our streams that exist.
-func list(ctx context.Context, adm *kadm.Client) (map[string]int32, error) {
-	details, err := adm.ListTopics(ctx, topics()...)
+// list gives the partitions of the topics of streams that exist.
+func list(ctx context.Context, adm *kadm.Client, streams []schemas.Stream) (map[string]int32, error) {
+	details, err := adm.ListTopics(ctx, topics(streams)...)
+	if denied(err) {
+		return nil, lacks("Describe on topics "+schemas.Prefix+"*", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
@@ -150,6 +173,8 @@ func list(ctx context.Context, adm *kadm.Client) (map[string]int32, error) {
 		switch {
 		case t.Err == nil:
 			there[t.Topic] = int32(len(t.Partitions))
+		case denied(t.Err):
+			return nil, lacks("Describe on topic "+t.Topic, t.Err)
 		case !errors.Is(t.Err, kerr.UnknownTopicOrPartition):
 			return nil, fmt.Errorf("list topic %s: %w", t.Topic, t.Err)
 		}
@@ -158,10 +183,10 @@ func list(ctx context.Context, adm *kadm.Client) (map[string]int32, error) {
 }
 
 // listAnew is list without the client's cache, which is seconds old.
-func listAnew(ctx context.Context, client *kgo.Client) (map[string]int32, error) {
+func listAnew(ctx context.Context, client *kgo.Client, streams []schemas.Stream) (map[string]int32, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{}
-	for _, name := range topics() {
+	for _, name := range topics(streams) {
 		t := kmsg.NewMetadataRequestTopic()
 		t.Topic = kmsg.StringPtr(name)
 		req.Topics = append(req.Topics, t)
@@ -187,9 +212,9 @@ func listAnew(ctx context.Context, client *kgo.Client) (map[string]int32, error)
 
 // checkPartitions finds the number that the partitioned topics share, wanted
 // where none is there.
-func checkPartitions(there map[string]int32, wanted int32) (int32, error) {
+func checkPartitions(there map[string]int32, streams []schemas.Stream, wanted int32) (int32, error) {
 	count, first := wanted, ""
-	for _, s := range schemas.Streams() {
+	for _, s := range streams {
 		have, ok := there[s.Topic()]
 		switch {
 		case !ok:
@@ -206,8 +231,8 @@ func checkPartitions(there map[string]int32, wanted int32) (int32, error) {
 	return count, nil
 }
 
-func createMissing(ctx context.Context, adm *kadm.Client, there map[string]int32, partitions int32, replication int16) error {
-	for _, s := range schemas.Streams() {
+func createMissing(ctx context.Context, adm *kadm.Client, there map[string]int32, streams []schemas.Stream, partitions int32, replication int16) error {
+	for _, s := range streams {
 		if _, ok := there[s.Topic()]; ok {
 			continue
 		}
@@ -221,37 +246,67 @@ func createMissing(ctx context.Context, adm *kadm.Client, there map[string]int32
 		}
 		_, err := adm.CreateTopic(ctx, n, replication, configs, s.Topic())
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) { // then another process was faster
-			return fmt.Errorf("create topic %s: %w: let this principal create topics, or create it with %s", s.Topic(), err, creation(s, n))
+			return fmt.Errorf("create topic %s: %w: let this principal create topics (the right Create on topic %s), or create it with %s", s.Topic(), err, s.Topic(), creation(s, n))
 		}
 	}
 	return nil
 }
 
-func checkSettings(ctx context.Context, adm *kadm.Client, there map[string]int32) error {
-	var names []string
-	for name := range there {
-		names = append(names, name)
+func checkSettings(ctx context.Context, adm *kadm.Client, there map[string]int32, streams []schemas.Stream) error {
+	states, err := settings(ctx, adm, there, streams)
+	for _, s := range states {
+		if s.Differs != nil {
+			return s.Differs
+		}
 	}
-	if len(names) == 0 {
-		return nil
-	}
-	all, err := adm.DescribeTopicConfigs(ctx, names...)
+	return err
+}
+
+// A State is what the brokers have of a stream's topic.
+type State struct {
+	Stream     schemas.Stream
+	Partitions int32 // 0 = the topic is missing
+	Differs    error // a setting that is not as it must be, and the command that mends it
+}
+
+// Survey compares the topics that are there with those that must be, and changes
+// nothing.
+func Survey(ctx context.Context, client *kgo.Client) ([]State, error) {
+	adm := kadm.NewClient(client)
+	there, err := list(ctx, adm, schemas.Streams())
 	if err != nil {
-		return fmt.Errorf("describe topics: %w", err)
+		return nil, err
 	}
-	for _, s := range schemas.Streams() {
-		if _, ok := there[s.Topic()]; !ok {
-			continue
-		}
-		have, err := all.On(s.Topic(), nil)
-		if err = errors.Join(err, have.Err); err != nil {
-			return fmt.Errorf("describe topic %s: %w: let this principal describe the settings of topics", s.Topic(), err)
-		}
-		if err := checkTopic(s, have.Configs); err != nil {
-			return err
-		}
+	return settings(ctx, adm, there, schemas.Streams())
+}
+
+// settings judges the topics of streams that are there.
+func settings(ctx context.Context, adm *kadm.Client, there map[string]int32, streams []schemas.Stream) (states []State, err error) {
+	var all kadm.ResourceConfigs
+	if len(there) > 0 { // none would be all
+		all, err = adm.DescribeTopicConfigs(ctx, slices.Collect(maps.Keys(there))...)
 	}
-	return nil
+	if denied(err) {
+		return nil, lacks("DescribeConfigs on topics "+schemas.Prefix+"*", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("describe topics: %w", err)
+	}
+	for _, s := range streams {
+		state := State{Stream: s, Partitions: there[s.Topic()]}
+		if state.Partitions > 0 {
+			have, err := all.On(s.Topic(), nil)
+			if err = errors.Join(err, have.Err); denied(err) {
+				return nil, lacks("DescribeConfigs on topic "+s.Topic(), err)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("describe topic %s: %w", s.Topic(), err)
+			}
+			state.Differs = checkTopic(s, have.Configs)
+		}
+		states = append(states, state)
+	}
+	return states, nil
 }
 
 func checkTopic(s schemas.Stream, have []kadm.Config) error {
