@@ -13,6 +13,7 @@ import (
 
 	"github.com/gpumeter/gpumeter/collector/owners"
 	"github.com/gpumeter/gpumeter/collector/publish"
+	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
 
@@ -49,6 +50,14 @@ func (c Config) Validate() error {
 	return all
 }
 
+// Use is what a collector of any source does with the brokers.
+func (c Config) Use() broker.Use {
+	return broker.Use{Writes: []string{
+		schemas.StreamSamples, schemas.StreamProcesses, schemas.StreamAllocations, schemas.StreamResources,
+		schemas.StreamPrices, schemas.StreamTags, schemas.StreamDeadLetters,
+	}}
+}
+
 // Env is what the collector gets from its surroundings.
 type Env struct {
 	Log   *slog.Logger
@@ -72,6 +81,7 @@ func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err err
 	if err := cfg.Validate(); err != nil {
 		return stats, err
 	}
+	defer func() { err = cfg.Broker.Explain(err) }()
 	opts, err := cfg.Broker.Options("gpumeter-collector")
 	if err != nil {
 		return stats, err
@@ -96,7 +106,7 @@ func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err err
 
 // ensure makes sure of the topics.
 func ensure(ctx context.Context, cfg Config, env Env, client *kgo.Client) error {
-	partitions, err := broker.Ensure(ctx, client, cfg.Topics)
+	partitions, err := broker.Prepare(ctx, client, cfg.Topics, cfg.Use())
 	if err != nil {
 		return fmt.Errorf("topics at %v: %w", cfg.Broker.Brokers, err)
 	}

@@ -65,6 +65,14 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Uses are what a processor does with the brokers: as a meter, and as a finder.
+func (c Config) Uses() []broker.Use {
+	return []broker.Use{
+		meter.Config{Group: c.Group, Instance: c.Instance}.Use(),
+		detect.Config{Group: c.Detect.Group, Instance: c.Instance}.Use(),
+	}
+}
+
 // Env is what the processor gets from its surroundings.
 type Env struct {
 	Log   *slog.Logger
@@ -117,7 +125,7 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 	if env.Ready != nil {
 		env.Ready(m)
 	}
-	return runBoth(ctx, m.Run, f.Run)
+	return cfg.Broker.Explain(runBoth(ctx, m.Run, f.Run))
 }
 
 // runBoth runs what is upstream and what is downstream of it, until one fails or

@@ -3,8 +3,10 @@ package sink
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
 	"github.com/gpumeter/gpumeter/sink/notify"
@@ -40,6 +42,18 @@ func DefaultConfig() Config {
 		Slack:  slack.DefaultConfig(),
 		Notify: notify.DefaultConfig(),
 	}
+}
+
+// Use is what a sink does with the brokers beside telling of alerts, which
+// notify.Config says: it reads every stream that has a table.
+func (c Config) Use() broker.Use {
+	b := newBatch(0)
+	defer b.close()
+	u := broker.Use{Group: c.Group}
+	for _, topic := range b.topics() {
+		u.Reads = append(u.Reads, strings.TrimPrefix(topic, schemas.Prefix))
+	}
+	return u
 }
 
 // Validate gives everything that is wrong, with the reasons.

@@ -65,13 +65,13 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 	defer func() { _ = observed.Unregister() }()
 	if err := s.open(ctx); err != nil {
 		s.close()
-		return end(ctx, err)
+		return end(ctx, cfg.Broker.Explain(err))
 	}
 	defer s.close()
 	if env.Ready != nil {
 		env.Ready(s.counts.snapshot)
 	}
-	return end(ctx, s.consume(ctx))
+	return end(ctx, cfg.Broker.Explain(s.consume(ctx)))
 }
 
 // end is nil for an error that is the end of ctx.
@@ -143,7 +143,7 @@ func (s *sink) prepare(ctx context.Context) (uint32, error) {
 		return 0, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	if _, err := broker.Ensure(ctx, client, s.cfg.Topics); err != nil {
+	if _, err := broker.Prepare(ctx, client, s.cfg.Topics, s.cfg.Use()); err != nil {
 		return 0, fmt.Errorf("topics at %v: %w", s.cfg.Broker.Brokers, err)
 	}
 	conn, err := clickhouse.Open(s.cfg.ClickHouse)

@@ -138,6 +138,40 @@ func TestTopicsArePrintedWithoutBrokers(t *testing.T) {
 	}
 }
 
+func TestRightsArePrintedAsTableAndCommands(t *testing.T) {
+	out, err := run(t, "", "topics", "--acls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"processor  User:gpumeter-processor  Read on topic gpumeter.samples",
+		"kafka-acls.sh --bootstrap-server BROKER --add --allow-principal 'User:gpumeter-processor' --operation Write --transactional-id gpumeter-processor- --resource-pattern-type prefixed",
+		"kafka-acls.sh --bootstrap-server BROKER --add --allow-principal 'User:gpumeter-sink' --operation Read --group gpumeter-sink",
+		"kafka-acls.sh --bootstrap-server BROKER --add --allow-principal 'User:gpumeter-collector' --operation DescribeConfigs --topic gpumeter.prices",
+	} {
+		if !strings.Contains(out, line+"\n") {
+			t.Errorf("no line %q in\n%s", line, out)
+		}
+	}
+}
+
+// What is missing and what differs is told, and nothing is made.
+func TestDryRunComparesTopics(t *testing.T) {
+	data := t.TempDir()
+	for range 2 {
+		out, err := run(t, "", "topics", "--data", data, "--dry-run")
+		if err == nil || !strings.Contains(err.Error(), "12 of 12 topics are missing") || !strings.Contains(out, "missing") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	if _, err := run(t, "", "topics", "--data", data); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run(t, "", "topics", "--data", data, "--dry-run"); err != nil || strings.Count(out, "fine") != 12 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestFromEventsToVerifiedLedger is the way of the README.
 func TestFromEventsToVerifiedLedger(t *testing.T) {
 	events, data := filepath.Join(t.TempDir(), "events"), filepath.Join(t.TempDir(), "ledger")

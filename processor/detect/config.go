@@ -61,6 +61,15 @@ func (c Config) validate() error {
 	return errors.Join(c.Topics.Validate(), c.Idle.Validate())
 }
 
+// Use is what a finder does with the brokers.
+func (c Config) Use() broker.Use {
+	return broker.Use{
+		Reads:  []string{schemas.StreamActivity, schemas.StreamFindings}, // findings: what was announced
+		Writes: []string{schemas.StreamFindings, schemas.StreamDeadLetters},
+		Group:  cmp.Or(c.Group, DefaultGroup), Transactions: true, Instance: c.Instance,
+	}
+}
+
 func (c Config) member() member.Config {
 	return member.Config{Client: c.Client, Group: c.Group, Instance: c.Instance, Topics: []string{activityTopic()}, Timeout: c.Timeout}
 }

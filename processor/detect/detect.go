@@ -107,7 +107,7 @@ func (f *Finder) ensureTopics(ctx context.Context) error {
 		return fmt.Errorf("making a client: %w", err)
 	}
 	defer cl.Close()
-	_, err = broker.Ensure(ctx, cl, f.cfg.Topics)
+	_, err = broker.Prepare(ctx, cl, f.cfg.Topics, f.cfg.Use())
 	return err
 }
 

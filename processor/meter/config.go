@@ -88,6 +88,16 @@ func (c Config) validate() error {
 	return c.Topics.Validate()
 }
 
+// Use is what a meter does with the brokers.
+func (c Config) Use() broker.Use {
+	refs := refStreams()
+	return broker.Use{
+		Reads:  append(refs[:], schemas.StreamSamples, schemas.StreamProcesses),
+		Writes: []string{schemas.StreamTicks, schemas.StreamCost, schemas.StreamActivity, schemas.StreamDeadLetters},
+		Group:  cmp.Or(c.Group, defaultGroup), Transactions: true, Instance: c.Instance,
+	}
+}
+
 func (c Config) member() member.Config {
 	return member.Config{
 		Client: c.Client, Group: c.Group, Instance: c.Instance, Timeout: c.Timeout,

@@ -141,7 +141,7 @@ func (m *Meter) ensureTopics(ctx context.Context) (partitions int32, err error) 
 		return 0, fmt.Errorf("making a client: %w", err)
 	}
 	defer cl.Close()
-	return broker.Ensure(ctx, cl, m.cfg.Topics)
+	return broker.Prepare(ctx, cl, m.cfg.Topics, m.cfg.Use())
 }
 
 // refStarts lists where the reference topics start.

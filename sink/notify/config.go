@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/broker"
 )
 
 // Config says when people are told.
@@ -26,6 +29,15 @@ func DefaultConfig() Config {
 		Group:       "gpumeter-notify",
 		UpdateEvery: time.Minute,
 		Storm:       Storm{Alerts: 5, Within: time.Minute, Gather: 2 * time.Second},
+	}
+}
+
+// Use is what a notifier does with the brokers.
+func (c Config) Use() broker.Use {
+	return broker.Use{
+		Reads:  []string{schemas.StreamFindings, schemas.StreamNotices}, // notices: what was said already
+		Writes: []string{schemas.StreamNotices},
+		Group:  c.Group,
 	}
 }
 

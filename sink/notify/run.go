@@ -47,7 +47,7 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 	if err != nil {
 		return err
 	}
-	return r.run(ctx)
+	return env.Broker.Explain(r.run(ctx))
 }
 
 // A runner is one run. All its fields belong to the loop: the client calls back
@@ -152,7 +152,7 @@ func (r *runner) ensure(ctx context.Context) error {
 		return fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	if _, err := broker.Ensure(ctx, client, r.env.Topics); err != nil {
+	if _, err := broker.Prepare(ctx, client, r.env.Topics, r.cfg.Use()); err != nil {
 		return fmt.Errorf("topics at %v: %w", r.env.Broker.Brokers, err)
 	}
 	return nil
