@@ -18,6 +18,7 @@ type Config struct {
 	Broker     broker.Config `koanf:",squash"`
 	Topics     broker.Layout `koanf:",squash"`
 	ClickHouse string        `koanf:"clickhouse" doc:"where facts go: clickhouse://user@host:9000 or http://user@host:8123; the password there, or in ?password_file=PATH or ?password_env=NAME"`
+	Migrate    bool          `koanf:"migrate" doc:"make and migrate the tables at the start; false = gpumeter migrate does it, as a user that may do more than this one"`
 	Group      string        `koanf:"group" doc:"consumer group; sinks of one group share the partitions"`
 	Flush      Flush         `koanf:"flush"`
 	Slack      slack.Config  `koanf:"slack"`
@@ -36,7 +37,7 @@ type Flush struct {
 // tens of MB.
 func DefaultConfig() Config {
 	return Config{
-		Topics: broker.DefaultLayout(),
+		Topics: broker.DefaultLayout(), Migrate: true,
 		Group:  "gpumeter-sink",
 		Flush:  Flush{Rows: 100_000, Bytes: 16 << 20, Every: time.Second},
 		Slack:  slack.DefaultConfig(),

@@ -153,22 +153,26 @@ func (s *sink) prepare(ctx context.Context) (uint32, error) {
 	defer func() { _ = conn.Close() }()
 	var generation uint32
 	err = s.retry(ctx, func(ctx context.Context) error {
-		generation, err = migrated(ctx, conn, kadm.NewClient(client), s.env.Log)
+		generation, err = s.migrated(ctx, conn, kadm.NewClient(client))
 		return err
 	})
 	return generation, err
 }
 
-func migrated(ctx context.Context, conn driver.Conn, admin *kadm.Client, log *slog.Logger) (uint32, error) {
-	version, err := clickhouse.Migrate(ctx, conn)
+func (s *sink) migrated(ctx context.Context, conn driver.Conn, admin *kadm.Client) (uint32, error) {
+	schema := clickhouse.Migrated
+	if s.cfg.Migrate {
+		schema = clickhouse.Migrate
+	}
+	version, err := schema(ctx, conn)
 	if err != nil {
 		return 0, err
 	}
-	generation, err := generationOf(ctx, conn, admin, log)
+	generation, err := generationOf(ctx, conn, admin, s.env.Log)
 	if err != nil {
 		return 0, err
 	}
-	log.Info("storing", "schema", version, "generation", generation)
+	s.env.Log.Info("storing", "schema", version, "generation", generation)
 	return generation, nil
 }
 

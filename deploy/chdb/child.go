@@ -21,6 +21,9 @@ const (
 	lockFD = 4 // the directory's lock, held until the engine has ended too
 )
 
+// fifoName is the file in an engine's directory whose end ends the engine.
+const fifoName = "stop.fifo"
+
 // A childSpec is what the child is told by its parent.
 type childSpec struct {
 	Library string
@@ -58,7 +61,7 @@ func (s childSpec) run() error {
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)
 
-	fifo := filepath.Join(s.Dir, "stop.fifo")
+	fifo := filepath.Join(s.Dir, fifoName)
 	if err := os.Remove(fifo); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove the last engine's fifo: %w", err)
 	}

@@ -3,9 +3,12 @@ package chdb
 import (
 	"bytes"
 	_ "embed"
+	"encoding/xml"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"text/template"
 )
 
@@ -19,7 +22,10 @@ func writeConfig(o Options) (string, error) {
 		return "", fmt.Errorf("parse the engine's configuration: %w", err)
 	}
 	var text bytes.Buffer
-	if err := parsed.Execute(&text, o); err != nil {
+	if err := parsed.Execute(&text, struct {
+		Options
+		Fifo string
+	}{o, pattern(filepath.Join(o.Dir, fifoName))}); err != nil {
 		return "", fmt.Errorf("fill in the engine's configuration: %w", err)
 	}
 	path := filepath.Join(o.Dir, "config.xml")
@@ -27,4 +33,13 @@ func writeConfig(o Options) (string, error) {
 		return "", fmt.Errorf("write the engine's configuration: %w", err)
 	}
 	return path, nil
+}
+
+// pattern is the regular expression of one path, inside a string of SQL inside
+// XML.
+func pattern(path string) string {
+	sql := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(regexp.QuoteMeta(path))
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(sql)) // a builder takes everything
+	return b.String()
 }

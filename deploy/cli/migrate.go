@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -27,15 +28,22 @@ func migrateCommand() *cobra.Command {
 		Short: "bring the tables and views of a ClickHouse to this version",
 		Long: `migrate makes the database gpumeter with its tables and views, or brings an older
 one to this version. It may run at any time and from several places at once; sinks
-do the same when they start. A database that a newer gpumeter made is left alone.`,
+do the same when they start, unless they are told migrate=false. A database that a
+newer gpumeter made is left alone. With --users it prints the SQL that makes a server's
+users with the least rights, for its administrator to run.`,
 		Example: `  gpumeter migrate --data ledger
+  gpumeter migrate --users
   gpumeter migrate --clickhouse 'clickhouse://gpumeter@clickhouse:9000?password_file=/run/secrets/clickhouse'`,
 		Args: cobra.NoArgs,
 	}
 	o.flag(cmd, "data", "data", "`DIR` of an embedded ClickHouse")
 	o.flag(cmd, "clickhouse", "clickhouse", "`DSN` of your ClickHouse")
 	o.keys(cmd, defaults)
+	users := cmd.Flags().Bool("users", false, "print the SQL that makes the users")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if *users {
+			return printUsers(cmd.OutOrStdout())
+		}
 		cfg := defaults
 		if err := service.Load(&cfg, o.sources("")); err != nil {
 			return err
@@ -55,6 +63,15 @@ do the same when they start. A database that a newer gpumeter made is left alone
 		return err
 	}
 	return cmd
+}
+
+func printUsers(to io.Writer) error {
+	for _, u := range clickhouse.Users() {
+		if _, err := fmt.Fprintln(to, u.SQL()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // migrate brings the tables of s to this program's version.

@@ -19,13 +19,28 @@ printf %s "$gpumeter" >secrets/clickhouse_gpumeter
 printf %s "$grafana" >secrets/clickhouse_grafana
 password >secrets/grafana_admin
 
-# gpumeter makes and fills the database gpumeter; grafana reads it, for a minute a query at most.
+# gpumeter makes, migrates and fills the database gpumeter; grafana reads it, within limits that it cannot lift.
+# The grants and limits are those that gpumeter migrate --users prints.
 cat >secrets/clickhouse_users.xml <<XML
 <clickhouse>
   <profiles>
     <grafana>
+      <readonly>2</readonly>
+      <allow_ddl>0</allow_ddl>
       <max_execution_time>60</max_execution_time>
       <max_memory_usage>4000000000</max_memory_usage>
+      <max_result_rows>1000000</max_result_rows>
+      <max_result_bytes>1000000000</max_result_bytes>
+      <max_concurrent_queries_for_user>16</max_concurrent_queries_for_user>
+      <constraints>
+        <readonly><const/></readonly>
+        <allow_ddl><const/></allow_ddl>
+        <max_execution_time><min>1</min><max>120</max></max_execution_time>
+        <max_memory_usage><min>1</min><max>4000000000</max></max_memory_usage>
+        <max_result_rows><min>1</min><max>1000000</max></max_result_rows>
+        <max_result_bytes><min>1</min><max>1000000000</max></max_result_bytes>
+        <max_concurrent_queries_for_user><const/></max_concurrent_queries_for_user>
+      </constraints>
     </grafana>
   </profiles>
   <users>
@@ -35,8 +50,9 @@ cat >secrets/clickhouse_users.xml <<XML
       <profile>default</profile>
       <quota>default</quota>
       <grants>
-        <query>GRANT ALL ON gpumeter.*</query>
-        <query>GRANT TABLE ENGINE ON *</query>
+        <query>GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, ALTER TABLE, DROP VIEW, SELECT ON gpumeter.*</query>
+        <query>GRANT TABLE ENGINE ON ReplacingMergeTree</query>
+        <query>GRANT INSERT ON gpumeter.*</query>
       </grants>
     </gpumeter>
     <grafana>

@@ -150,10 +150,34 @@ func TestUsersMayDoTheirWorkOnly(t *testing.T) {
 		{"grafana", "SELECT count() FROM gpumeter.findings", false},
 		{"grafana", "INSERT INTO gpumeter.tags_log (`match`) VALUES ('user=a')", true},
 		{"grafana", "DROP VIEW gpumeter.tags", true},
+		{"gpumeter", "DROP TABLE gpumeter.cells", true},
+		{"gpumeter", "TRUNCATE TABLE gpumeter.cells", true},
+		{"grafana", "SELECT 1 SETTINGS max_execution_time = 0", true},
+		{"grafana", "SELECT 1 SETTINGS max_execution_time = 65", false}, // as clients ask that wait for a minute
+		{"grafana", "SELECT * FROM system.users", true},
 		{"grafana", "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')", true},
 	} {
 		if err := as(dsn(step.who, step.who), step.query); (err != nil) != step.refused {
 			t.Errorf("%s: %s: %v", step.who, step.query, err)
+		}
+	}
+}
+
+// What package clickhouse says of the reader is what grafana is; gpumeter is the
+// migrator and the writer in one.
+func TestUsersAreThoseOfTheSchema(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(secrets(t), "clickhouse_users.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range clickhouse.Users() {
+		for line := range strings.Lines(u.XML("")) {
+			line = strings.TrimSpace(line)
+			insert := strings.HasPrefix(line, "<query>GRANT INSERT ON gpumeter.") || strings.HasPrefix(line, "<query>GRANT SELECT(") || strings.HasPrefix(line, "<query>GRANT SELECT ON gpumeter.cells<")
+			setting := u.Name == clickhouse.UserReader && (strings.HasPrefix(line, "<max_") || strings.HasPrefix(line, "<readonly>") || strings.HasPrefix(line, "<allow_"))
+			if (strings.HasPrefix(line, "<query>") && !insert || setting) && !strings.Contains(string(text), line) {
+				t.Errorf("%s: secrets.sh lacks %s", u.Name, line)
+			}
 		}
 	}
 }

@@ -171,7 +171,7 @@ func input(t *testing.T) string {
 		"tags.csv":           "match,set,effective_from,priority\nallocation=*,team=a,1600000000000,1",
 		"allocations.ndjson": `{"allocation":"a1","event":"start","ts":1700000000000,"gpus":[{"node":"n1","gpu":"g0"}],"user":"u"}`,
 		"samples.ndjson":     samples.String() + "nonsense",
-		"processes.ndjson": `{"ts":1700000000000,"node":"n1","gpu":"g0","pid":7}`,
+		"processes.ndjson":   `{"ts":1700000000000,"node":"n1","gpu":"g0","pid":7}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text+"\n"), 0o600); err != nil {
 			t.Fatal(err)

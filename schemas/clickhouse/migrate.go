@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,14 +86,38 @@ func Migrate(ctx context.Context, conn driver.Conn) (version uint32, err error) 
 	return latest, nil
 }
 
+// ErrOlder is wrapped when the database lacks migrations.
+var ErrOlder = errors.New("the database is older than this program; run gpumeter migrate as a user that may")
+
+// Migrated returns the version of a database that somebody else migrates, and
+// changes nothing. One that is not of this program's version is ErrOlder or
+// ErrNewer.
+func Migrated(ctx context.Context, conn driver.Conn) (version uint32, err error) {
+	all, err := migrations()
+	if err != nil {
+		return 0, err
+	}
+	have, err := appliedVersion(ctx, conn)
+	latest := uint32(len(all))
+	switch {
+	case err != nil:
+		return 0, err
+	case have < latest:
+		return 0, fmt.Errorf("%w: it has version %d, this program needs %d", ErrOlder, have, latest)
+	case have > latest:
+		return 0, fmt.Errorf("%w: it has version %d, this program knows %d", ErrNewer, have, latest)
+	}
+	return have, nil
+}
+
 func (m migration) apply(ctx context.Context, conn driver.Conn) error {
 	for i, s := range m.statements {
 		if err := execDDL(ctx, conn, s); err != nil {
 			return fmt.Errorf("migration %s, statement %d: %w", m.name, i+1, err)
 		}
 	}
-	insert := fmt.Sprintf("INSERT INTO %s.%s (version, name) VALUES (%d, '%s')", Database, TableMigrations, m.version, m.name)
-	if err := conn.Exec(ctx, insert); err != nil {
+	const insert = "INSERT INTO " + Database + "." + TableMigrations + " (version, name) VALUES ({version:UInt32}, {name:String})"
+	if err := conn.Exec(ctx, insert, driver.NamedValue{Name: "version", Value: strconv.FormatUint(uint64(m.version), 10)}, driver.NamedValue{Name: "name", Value: m.name}); err != nil {
 		return fmt.Errorf("record migration %s: %w", m.name, err)
 	}
 	return nil
