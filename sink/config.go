@@ -17,7 +17,7 @@ import (
 type Config struct {
 	Broker     broker.Config `koanf:",squash"`
 	Topics     broker.Layout `koanf:",squash"`
-	ClickHouse string        `koanf:"clickhouse" doc:"where facts go: clickhouse://user@host:9000 or http://user@host:8123; the password there, or in ?password_file=PATH or ?password_env=NAME"`
+	ClickHouse string        `koanf:"clickhouse" secret:"address" doc:"where facts go: clickhouse://user@host:9000 or http://user@host:8123; the password there, or in ?password_file=PATH or ?password_env=NAME"`
 	Migrate    bool          `koanf:"migrate" doc:"make and migrate the tables at the start; false = gpumeter migrate does it, as a user that may do more than this one"`
 	Group      string        `koanf:"group" doc:"consumer group; sinks of one group share the partitions"`
 	Flush      Flush         `koanf:"flush"`

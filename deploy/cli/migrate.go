@@ -17,7 +17,7 @@ import (
 type migrateConfig struct {
 	Log        service.Log `koanf:"log"`
 	Data       string      `koanf:"data" doc:"data directory of the ledger; may be open in another command"`
-	ClickHouse string      `koanf:"clickhouse" doc:"DSN of a ClickHouse server; none = the embedded one"`
+	ClickHouse string      `koanf:"clickhouse" secret:"address" doc:"DSN of a ClickHouse server; none = the embedded one"`
 }
 
 func migrateCommand() *cobra.Command {

@@ -18,7 +18,7 @@ import (
 type queryConfig struct {
 	Log        service.Log `koanf:"log"`
 	Data       string      `koanf:"data" doc:"data directory of the ledger; may be open in another command"`
-	ClickHouse string      `koanf:"clickhouse" doc:"URL of a ClickHouse server's HTTP protocol; none = the embedded one"`
+	ClickHouse string      `koanf:"clickhouse" secret:"address" doc:"URL of a ClickHouse server's HTTP protocol; none = the embedded one"`
 	Format     string      `koanf:"format" doc:"ClickHouse output format where the query names none: CSVWithNames, JSONEachRow, Parquet, …"`
 }
 

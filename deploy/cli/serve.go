@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,6 +53,15 @@ a kill -9 of it may lose records.`,
 	return cmd
 }
 
+// redacted is an address without its password.
+func redacted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Redacted()
+}
+
 // serve holds the stack open until ctx ends.
 func serve(ctx context.Context, cfg stack.Config, p *service.Process, to io.Writer) (err error) {
 	s, err := stack.Open(ctx, cfg, p.Log)
@@ -65,7 +75,7 @@ func serve(ctx context.Context, cfg stack.Config, p *service.Process, to io.Writ
 	if _, err := migrate(ctx, s); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(to, "brokers=%s\nclickhouse=%s\nhttp=%s\nready\n", strings.Join(s.Broker.Brokers, ","), s.ClickHouse, s.HTTP); err != nil {
+	if _, err := fmt.Fprintf(to, "brokers=%s\nclickhouse=%s\nhttp=%s\nready\n", strings.Join(s.Broker.Brokers, ","), redacted(s.ClickHouse), redacted(s.HTTP)); err != nil {
 		return fmt.Errorf("say where it listens: %w", err)
 	}
 	p.Ready(nil)

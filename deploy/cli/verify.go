@@ -24,7 +24,7 @@ import (
 type verifyConfig struct {
 	Log        service.Log     `koanf:"log"`
 	Data       string          `koanf:"data" doc:"data directory of the ledger; may be open in another command"`
-	ClickHouse string          `koanf:"clickhouse" doc:"DSN of a ClickHouse server; none = the embedded one"`
+	ClickHouse string          `koanf:"clickhouse" secret:"address" doc:"DSN of a ClickHouse server; none = the embedded one"`
 	Input      string          `koanf:"input" doc:"directory that the ledger was made from; none = conservation only"`
 	Until      replay.Instant  `koanf:"until" doc:"horizon: RFC 3339 or Unix ms; none = the replay's"`
 	Rules      processor.Rules `koanf:",squash"`

@@ -12,7 +12,7 @@ type Config struct {
 	Data       string        `koanf:"data" doc:"directory of the embedded broker and ClickHouse"`
 	Broker     broker.Config `koanf:",squash"`
 	Topics     broker.Layout `koanf:",squash"`
-	ClickHouse string        `koanf:"clickhouse" doc:"DSN of a ClickHouse server; none = the embedded one"`
+	ClickHouse string        `koanf:"clickhouse" secret:"address" doc:"DSN of a ClickHouse server; none = the embedded one"`
 	Listen     Listen        `koanf:"listen"`
 }
 

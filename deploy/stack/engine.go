@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/gpumeter/gpumeter/deploy/chdb"
+	"github.com/gpumeter/gpumeter/schemas/clickhouse"
 )
 
 // Engine is a ClickHouse to query: of a server, of the process that has the data
@@ -16,7 +17,8 @@ import (
 func Engine(ctx context.Context, c Config, log *slog.Logger) (s *Stack, close func() error, err error) {
 	nothing := func() error { return nil }
 	if !c.EmbedsClickHouse() {
-		return &Stack{ClickHouse: c.ClickHouse, HTTP: httpURL(c.ClickHouse)}, nothing, nil
+		at, err := httpURL(c.ClickHouse)
+		return &Stack{ClickHouse: c.ClickHouse, HTTP: at}, nothing, err
 	}
 	if c.Data == "" {
 		return nil, nil, errors.New("data: not given: name the directory of a ledger with --data, or a server with --clickhouse")
@@ -40,16 +42,17 @@ func Engine(ctx context.Context, c Config, log *slog.Logger) (s *Stack, close fu
 	return s, s.Close, nil
 }
 
-// httpURL is dsn where it is of the HTTP protocol, else "".
-func httpURL(dsn string) string {
-	if u, err := url.Parse(dsn); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
-		return dsn
+// httpURL is the address of a dsn of the HTTP protocol with its password, else "".
+func httpURL(dsn string) (string, error) {
+	u, err := clickhouse.HTTPURL(dsn)
+	if u == nil {
+		return "", err
 	}
-	return ""
+	return u.String(), nil
 }
 
 // ErrNoHTTP is returned by URL when only the native protocol is known.
-var ErrNoHTTP = errors.New("any output format needs ClickHouse's HTTP protocol: give --clickhouse http://user:password@host:8123")
+var ErrNoHTTP = errors.New("any output format needs ClickHouse's HTTP protocol: give --clickhouse http://user@host:8123?password_file=PATH")
 
 // URL is where to post queries over HTTP.
 func (s *Stack) URL() (*url.URL, error) {

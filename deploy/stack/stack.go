@@ -31,13 +31,16 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*Stack, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Stack{Broker: c.Broker, ClickHouse: c.ClickHouse, HTTP: httpURL(c.ClickHouse)}
+	at, err := httpURL(c.ClickHouse)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{Broker: c.Broker, ClickHouse: c.ClickHouse, HTTP: at}
 	if c.Data != "" {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			return nil, fmt.Errorf("make the data directory: %w", err)
 		}
 	}
-	var err error
 	if c.EmbedsClickHouse() {
 		if s.engine, err = chdb.Start(ctx, chdb.Options{Dir: EngineDir(c.Data), NativeAddr: c.Listen.Native, HTTPAddr: c.Listen.HTTP, Log: log}); err != nil {
 			return nil, err

@@ -109,6 +109,23 @@ func TestPasswordComesFromWhereItIsNamed(t *testing.T) {
 	}
 }
 
+func TestHTTPURLHoldsThePasswordThatIsNamed(t *testing.T) {
+	t.Setenv("SECRET_OF_TEST", "from@env")
+	for dsn, want := range map[string]string{
+		"http://u@h:8123?password_env=SECRET_OF_TEST&compress=true": "http://u:from%40env@h:8123?compress=true",
+		"https://h:8443":                         "https://h:8443",
+		"clickhouse://u@h:9000?password_env=NOT": "",
+	} {
+		u, err := HTTPURL(dsn)
+		if err != nil || (u == nil) != (want == "") || u != nil && u.String() != want {
+			t.Errorf("%s: %v, %v, want %s", dsn, u, err, want)
+		}
+	}
+	if _, err := HTTPURL("http://u@h:8123?password_env=NOT_SET_AT"); err == nil {
+		t.Error("a password that is not there is no error")
+	}
+}
+
 func TestLedgersOwnDatabaseIsNotNeededToConnect(t *testing.T) {
 	for path, want := range map[string]string{"/gpumeter": "", "/other": "other", "": ""} {
 		o, err := ParseDSN("clickhouse://h:9000" + path)
@@ -127,9 +144,11 @@ func TestBadConnectionStringsNameTheFix(t *testing.T) {
 		"clickhouse://u:p%zz@h":                  "write clickhouse://",
 		"clickhouse://h?password_file=/nowhere":  "/nowhere",
 		"clickhouse://h?password_env=NOT_SET_AT": "NOT_SET_AT is not set",
+		"clickhouse://h?password=topsecret":      "parameter password",
+		"http://h?PASSWORD=topsecret":            "parameter PASSWORD",
 	} {
 		_, err := ParseDSN(dsn)
-		if err == nil || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "topsecret") {
 			t.Errorf("%s: %v, want %q", dsn, err, want)
 		}
 	}

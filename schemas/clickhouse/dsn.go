@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/gpumeter/gpumeter/schemas/secret"
 )
 
 // ParseDSN reads a connection string:
@@ -30,7 +31,12 @@ func ParseDSN(dsn string) (*clickhouse.Options, error) {
 		return nil, fmt.Errorf("clickhouse: scheme %q is not clickhouse, http or https", u.Scheme)
 	}
 	query := u.Query()
-	password, found, err := secret(query)
+	for name := range query {
+		if strings.EqualFold(name, "password") || strings.EqualFold(name, "username") {
+			return nil, fmt.Errorf("clickhouse: parameter %s: write clickhouse://user@host:9000?password_file=PATH: parameters are printed with errors", name)
+		}
+	}
+	password, found, err := passwordOf(query)
 	if err != nil {
 		return nil, err
 	}
@@ -53,21 +59,40 @@ func ParseDSN(dsn string) (*clickhouse.Options, error) {
 	return options, nil
 }
 
-// secret finds the password outside the connection string.
-func secret(query url.Values) (password string, found bool, err error) {
+// HTTPURL is the address of a connection string of the HTTP protocol, with the
+// password that it names in its user; nil for another protocol.
+func HTTPURL(dsn string) (*url.URL, error) {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, nil //nolint:nilerr,nilnil // it is none, and ParseDSN says what is wrong with it
+	}
+	query := u.Query()
+	password, found, err := passwordOf(query)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		u.User = url.UserPassword(u.User.Username(), password)
+	}
+	query.Del("password_file")
+	query.Del("password_env")
+	u.RawQuery = query.Encode()
+	return u, nil
+}
+
+// passwordOf finds the password outside the connection string.
+func passwordOf(query url.Values) (password string, found bool, err error) {
 	if path := query.Get("password_file"); path != "" {
-		text, err := os.ReadFile(path)
-		if err != nil {
+		if password, err = secret.File(path); err != nil {
 			return "", false, fmt.Errorf("clickhouse: password_file: %w", err)
 		}
-		return strings.TrimRight(string(text), "\r\n"), true, nil
+		return password, true, nil
 	}
 	if name := query.Get("password_env"); name != "" {
-		value, ok := os.LookupEnv(name)
-		if !ok {
-			return "", false, fmt.Errorf("clickhouse: password_env: %s is not set", name)
+		if password, err = secret.Env(name); err != nil {
+			return "", false, fmt.Errorf("clickhouse: password_env: %w", err)
 		}
-		return value, true, nil
+		return password, true, nil
 	}
 	return "", false, nil
 }

@@ -37,8 +37,12 @@ func DefaultConfig(port int) Config {
 func (c Config) Validate() error {
 	var errs []error
 	if c.HTTP.Listen != "" {
-		if _, _, err := net.SplitHostPort(c.HTTP.Listen); err != nil {
+		host, _, err := net.SplitHostPort(c.HTTP.Listen)
+		switch {
+		case err != nil:
 			errs = append(errs, fmt.Errorf("http.listen: %w: write host:port", err))
+		case host == "":
+			errs = append(errs, fmt.Errorf("http.listen: %q listens on every interface without a word: write 127.0.0.1, or 0.0.0.0 or [::] where that is meant", c.HTTP.Listen))
 		}
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {

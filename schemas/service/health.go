@@ -44,13 +44,22 @@ func (h *health) routes(t *Telemetry) http.Handler {
 	return mux
 }
 
+// Bounds of what a client may send, and how slowly.
+const (
+	maxHeader      = 16 << 10
+	requestTimeout = 5 * time.Second
+)
+
 // serve answers on address until the returned function is called.
 func serve(address string, handler http.Handler) (at string, stop func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return "", nil, fmt.Errorf("http.listen: %w", err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{
+		Handler: http.MaxBytesHandler(handler, 0), MaxHeaderBytes: maxHeader, // a GET has no body
+		ReadHeaderTimeout: requestTimeout, ReadTimeout: requestTimeout, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

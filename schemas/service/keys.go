@@ -17,6 +17,7 @@ type Key struct {
 	Doc     string // the field's doc tag
 	list    bool
 	text    bool // an empty value is a value
+	address bool // it may hold a password
 }
 
 // Keys lists the settings of cfg, a struct or a pointer to one, in the order of
@@ -55,7 +56,7 @@ func isBranch(t reflect.Type) bool {
 }
 
 func newKey(name string, field reflect.StructField, v reflect.Value) Key {
-	k := Key{Name: name, Env: EnvName(name), Doc: field.Tag.Get("doc"), Default: fmt.Sprint(v.Interface())}
+	k := Key{Name: name, Env: EnvName(name), Doc: field.Tag.Get("doc"), address: field.Tag.Get("secret") == "address", Default: fmt.Sprint(v.Interface())}
 	switch kind := field.Type.Kind(); {
 	case field.Type == reflect.TypeFor[time.Duration]():
 		k.Type, k.Default = "duration", duration(time.Duration(v.Int()))

@@ -3,7 +3,9 @@ package service
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -143,13 +145,25 @@ func (from Sources) read(keys []Key) ([]setting, error) {
 	return all, nil
 }
 
+// maxFile is the longest configuration that is read: all keys with a sentence
+// beside each are a tenth of it.
+const maxFile = 256 << 10
+
 func readFile(name string) ([]setting, error) {
 	if name == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(name)
+	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
+	}
+	defer func() { _ = file.Close() }() // nothing was written
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxFile {
+		return nil, fmt.Errorf("%s: longer than %d bytes: this is no configuration", name, maxFile)
 	}
 	return parseYAML(name, text)
 }
@@ -161,8 +175,21 @@ func unknown(s setting, keys []Key) error {
 	return fmt.Errorf("%s: unknown key %q: --help lists the keys", s.place, s.key)
 }
 
+// holdsPassword reports whether an address has a password in it.
+func holdsPassword(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return false
+	}
+	password, _ := u.User.Password()
+	return password != ""
+}
+
 // convert refuses what the decoder would take for something else.
 func (s setting) convert(k Key) (any, error) {
+	if s.place == "--set" && k.address && holdsPassword(s.value) {
+		return nil, fmt.Errorf("--set %s: holds a password, which every process list shows: name its file with ?password_file=PATH, or set %s", s.key, k.Env)
+	}
 	switch {
 	case k.list && s.list != nil:
 		return s.list, nil

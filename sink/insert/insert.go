@@ -2,6 +2,7 @@ package insert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -27,7 +28,7 @@ func New(dsn string) (Inserter, error) {
 		return nil, err
 	}
 	if len(options.Addr) == 0 {
-		return nil, fmt.Errorf("clickhouse: %q names no address", dsn)
+		return nil, errors.New("clickhouse: the connection string names no address: write clickhouse://user@host:9000")
 	}
 	if options.Protocol == driver.HTTP {
 		return newOverHTTP(options), nil

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"time"
 
 	slackgo "github.com/slack-go/slack"
+
+	"github.com/gpumeter/gpumeter/schemas/secret"
 )
 
 // Config says where messages go. Nothing given: nowhere. A secret is named, by
@@ -98,22 +99,12 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// secret reads a secret from its file or variable. Its errors never hold it.
-func secret(file, env string) (string, error) {
+// given reads a secret from its file or variable. Its errors never hold it.
+func given(file, env string) (string, error) {
+	read, from := secret.File, file
 	if env != "" {
-		value := strings.TrimSpace(os.Getenv(env))
-		if value == "" {
-			return "", fmt.Errorf("environment variable %s is not set", env)
-		}
-		return value, nil
+		read, from = secret.Env, env
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	value := strings.TrimSpace(string(text))
-	if value == "" {
-		return "", fmt.Errorf("%s is empty", file)
-	}
-	return value, nil
+	value, err := read(from)
+	return strings.TrimSpace(value), err
 }

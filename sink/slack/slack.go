@@ -35,7 +35,7 @@ func New(c Config) (Client, error) {
 	if c.TokenFile != "" || c.TokenEnv != "" {
 		return newBot(c, to)
 	}
-	url, err := secret(c.WebhookFile, c.WebhookEnv)
+	url, err := given(c.WebhookFile, c.WebhookEnv)
 	if err != nil {
 		return nil, fmt.Errorf("slack: webhook: %w", err)
 	}
@@ -46,7 +46,7 @@ func New(c Config) (Client, error) {
 }
 
 func newBot(c Config, to Link) (Client, error) {
-	token, err := secret(c.TokenFile, c.TokenEnv)
+	token, err := given(c.TokenFile, c.TokenEnv)
 	if err != nil {
 		return nil, fmt.Errorf("slack: token: %w", err)
 	}
