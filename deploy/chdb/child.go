@@ -46,6 +46,10 @@ func RunChild() (code int, ran bool) {
 		slog.Error("read "+childEnv, "error", err)
 		return 2, true
 	}
+	if err := spec.confine(); err != nil {
+		slog.Error("engine", "error", err)
+		return 1, true
+	}
 	if err := spec.run(); err != nil {
 		slog.Error("engine", "error", err)
 		return 1, true

@@ -62,7 +62,7 @@ func (p *process) exec(spec childSpec, lock *os.File) error {
 	p.stop = stop
 	p.command = exec.Command("/proc/self/exe")
 	p.command.Args = []string{"gpumeter-clickhouse", spec.Dir}
-	p.command.Env = append(os.Environ(), childEnv+"="+string(text), "TERM=dumb")
+	p.command.Env = append(environment(), childEnv+"="+string(text), "TERM=dumb")
 	p.command.Stdout, p.command.Stderr = p.output, p.output
 	p.command.ExtraFiles = []*os.File{stopFD - 3: listener, lockFD - 3: lock}
 	err = p.command.Start()
@@ -71,6 +71,17 @@ func (p *process) exec(spec childSpec, lock *os.File) error {
 		return errors.Join(err, p.output.Close(), stop.Close())
 	}
 	return nil
+}
+
+// environment is what the engine gets of ours: not the secrets that others put
+// there, which a query could read in /proc/self.
+func environment() (kept []string) {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "LD_LIBRARY_PATH"} {
+		if value, ok := os.LookupEnv(name); ok {
+			kept = append(kept, name+"="+value)
+		}
+	}
+	return kept
 }
 
 // awaitReady polls the ports: a listener that is not there yet cannot be

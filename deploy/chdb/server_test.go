@@ -256,3 +256,27 @@ func TestOptionsAreRefusedWithTheFix(t *testing.T) {
 		t.Errorf("a missing library: %v", err)
 	}
 }
+
+// The function file() needs no grant and would read whatever this process may; the
+// kernel keeps it to the engine's own files.
+func TestEngineReadsNoFilesOfOthers(t *testing.T) {
+	t.Setenv("GPUMETER_TEST_SECRET", "topsecret")
+	s := start(t, t.TempDir())
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("topsecret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{secret, "/etc/passwd", fmt.Sprintf("/proc/%d/environ", os.Getpid())} {
+		var text string
+		if err := connect(t, s.DSN()).QueryRow(t.Context(), "SELECT file({path:String})", driver.NamedValue{Name: "path", Value: path}).Scan(&text); err == nil {
+			t.Errorf("%s: read %.40q", path, text)
+		} else if !strings.Contains(err.Error(), "errno: 13") {
+			t.Errorf("%s: %v, want permission denied", path, err)
+		}
+	}
+	var environment string
+	err := connect(t, s.DSN()).QueryRow(t.Context(), "SELECT file('/proc/self/environ')").Scan(&environment)
+	if strings.Contains(environment, "topsecret") {
+		t.Errorf("the engine has our secrets: %v", err)
+	}
+}
