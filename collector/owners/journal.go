@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -58,14 +59,19 @@ func (r record) events() []schemas.Allocation {
 	return events
 }
 
+// maxJournal is the longest state file that is read: some thousands of processes.
+const maxJournal = 64 << 20
+
 // readJournal reads the state file. A file that is not there is an empty one.
 func readJournal(path string) (j journal, err error) {
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return journal{}, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(text, &j)
+		defer func() { _ = file.Close() }() // nothing was written
+		// A longer one is cut, and then is no JSON.
+		err = json.NewDecoder(io.LimitReader(file, maxJournal)).Decode(&j)
 	}
 	if err != nil {
 		return journal{}, fmt.Errorf("owners.state: %w", err)
