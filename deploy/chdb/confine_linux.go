@@ -15,12 +15,14 @@ import (
 // confinedEnv marks a child that has confined itself.
 const confinedEnv = "GPUMETER_CHDB_CONFINED"
 
-// Rights of Landlock's first version, which all later kernels know.
+// Rights of Landlock's second version. The first lets nothing be moved to another
+// folder, which is how ClickHouse drops a table.
 const (
 	mayRead    = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR
 	mayExecute = mayRead | unix.LANDLOCK_ACCESS_FS_EXECUTE
 	mayUse     = mayRead | unix.LANDLOCK_ACCESS_FS_WRITE_FILE
-	mayAll     = 1<<13 - 1
+	mayAll     = 1<<14 - 1 // up to LANDLOCK_ACCESS_FS_REFER
+	leastABI   = 2
 	ofFiles    = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_EXECUTE
 )
 
@@ -28,17 +30,19 @@ const (
 // again under that restriction: a restriction is a thread's, and the start makes
 // its thread the only one. Grants are not enough: the scalar function file() asks
 // for none, and in clickhouse-local reads any path. Where the kernel has no
-// Landlock (before 5.13, or switched off) the engine runs as it is.
+// such Landlock (before 5.19, or switched off) the engine runs as it is.
 func (s childSpec) confine() error {
 	if os.Getenv(confinedEnv) != "" {
+		return nil
+	}
+	if abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION); errno != 0 || abi < leastABI {
 		return nil
 	}
 	runtime.LockOSThread()
 	attributes := unix.LandlockRulesetAttr{Handled_access_fs: mayAll}
 	ruleset, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attributes)), unsafe.Sizeof(attributes.Handled_access_fs), 0)
 	if errno != 0 {
-		runtime.UnlockOSThread()
-		return nil //nolint:nilerr // there is no Landlock
+		return fmt.Errorf("confine the engine: %w", errno)
 	}
 	for path, rights := range s.needs() {
 		if err := allow(int(ruleset), path, rights); err != nil {
