@@ -91,6 +91,7 @@ func newSpooled(life context.Context, p *Publisher, client *kgo.Client, how Spoo
 
 // connect makes sure of the topics, then brings what is spooled to the brokers.
 func (s *spooled) connect() {
+	var said time.Time
 	for {
 		err := s.Topics(s.life)
 		switch {
@@ -108,7 +109,10 @@ func (s *spooled) connect() {
 			s.set(func() {})
 			return
 		}
-		s.Log.Warn("the brokers are not there yet; what is collected goes to the spool", "error", err)
+		if time.Since(said) > sayAgain {
+			s.Log.Warn("the brokers are not there yet; what is collected goes to the spool", "error", err)
+			said = time.Now()
+		}
 		select {
 		case <-s.life.Done():
 		case <-time.After(s.Config.After):

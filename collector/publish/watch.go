@@ -49,14 +49,10 @@ func (s *spooled) lost(now map[string]spool.Counts) (rows int64) {
 
 func (w *watch) look(now time.Time) {
 	s := w.spooled
-	s.mu.Lock()
-	away := s.away
-	s.mu.Unlock()
-	empty := s.spool.Empty()
-	if behind := !empty; behind != w.behind && now.Sub(w.saidHow) > sayAgain {
+	if behind := !s.spool.Empty(); behind != w.behind && now.Sub(w.saidHow) > sayAgain {
 		w.behind, w.saidHow = behind, now
 		if behind {
-			s.Log.Warn("records go through the spool", "brokers_away", away, "bytes", s.spool.Bytes(), "dir", s.Config.Disk.Dir)
+			s.Log.Warn("records go through the spool", "brokers_away", s.isAway(), "bytes", s.spool.Bytes(), "dir", s.Config.Disk.Dir)
 		} else {
 			s.Log.Info("the spool is empty again: the brokers have everything")
 		}
@@ -70,6 +66,13 @@ func (w *watch) look(now time.Time) {
 			"rows", lost-w.lost, "rows_since_start", lost, "failures", faults.Count-w.faults, "last_failure", faults.Last, "bytes", s.spool.Bytes(), "limit_bytes", s.Config.Disk.Bytes)
 		w.lost, w.faults, w.saidLoss = lost, faults.Count, now
 	}
+}
+
+// isAway tells that the brokers do not answer, as far as is known.
+func (s *spooled) isAway() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away || !s.ready
 }
 
 // stats adds what the spool knows.
@@ -107,9 +110,7 @@ func (s *spooled) observe(meter metric.Meter) (metric.Registration, error) {
 		}
 		o.ObserveInt64(bytes, s.spool.Bytes())
 		o.ObserveInt64(faults, s.spool.Faults().Count)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		o.ObserveInt64(away, map[bool]int64{true: 1}[s.away || !s.ready])
+		o.ObserveInt64(away, map[bool]int64{true: 1}[s.isAway()])
 		return nil
 	}, rows, bytes, away, dropped, damaged, faults)
 }
