@@ -19,7 +19,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
@@ -68,11 +71,12 @@ type rig struct {
 	way     *way
 	cfg     SpoolConfig
 	opts    []kgo.Opt
+	meter   metric.Meter
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{T: t, way: &way{}, cfg: DefaultSpool()}
+	r := &rig{T: t, way: &way{}, cfg: DefaultSpool(), meter: noop.Meter{}}
 	var err error
 	r.cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(func(network, address string) (net.Listener, error) {
 		l, err := net.Listen(network, address)
@@ -115,7 +119,7 @@ func (r *rig) start(cfg Config) *run {
 			_, err := broker.Ensure(ctx, client, broker.Layout{Partitions: 2, Replication: 1})
 			return err
 		},
-	}, noop.Meter{}, time.UnixMilli(at))
+	}, r.meter, time.UnixMilli(at))
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -277,6 +281,40 @@ func TestBrokersThatHang(t *testing.T) {
 	}
 	p.finish()
 	r.complete(100)
+}
+
+func TestTheSpoolIsMeasured(t *testing.T) {
+	r := newRig(t)
+	reader := sdkmetric.NewManualReader()
+	r.meter = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test")
+	r.way.set(true)
+	p := r.start(slow(1, 10))
+	p.samples(0, 10)
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int64{}
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		switch d := m.Data.(type) {
+		case metricdata.Gauge[int64]:
+			for _, point := range d.DataPoints {
+				got[m.Name] += point.Value
+			}
+		case metricdata.Sum[int64]:
+			for _, point := range d.DataPoints {
+				got[m.Name] += point.Value
+			}
+		}
+	}
+	want := map[string]int64{
+		"gpumeter.collector.rows": 10, "gpumeter.collector.rows.acknowledged": 0, "gpumeter.collector.batches": 0, "gpumeter.collector.bytes": 0,
+		"gpumeter.collector.spool.rows": 10, "gpumeter.collector.spool.bytes": p.carrier.(*spooled).spool.Bytes(), "gpumeter.collector.brokers.away": 1,
+		"gpumeter.collector.spool.dropped": 0, "gpumeter.collector.spool.damaged": 0, "gpumeter.collector.spool.faults": 0,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
 }
 
 // TestStopsWhileTheBrokersAreAway: each run keeps what it accepted, the last one
