@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gpumeter/gpumeter/schemas/broker"
@@ -36,7 +37,7 @@ func (s *sink) fill(ctx context.Context, to *storer) error {
 		if fetches.IsClientClosed() {
 			return kgo.ErrClientClosed
 		}
-		if err := s.fetchError(ctx, fetches); err != nil {
+		if err := s.judge(ctx, fetches); err != nil {
 			return err
 		}
 		for records := fetches.RecordIter(); !records.Done(); {
@@ -75,19 +76,49 @@ func (s *sink) full() bool {
 	return s.batch.rows >= s.cfg.Flush.Rows || s.batch.bytes >= s.cfg.Flush.Bytes
 }
 
-// fetchError is nil for errors that the client retries by itself and for the
-// end of a poll.
-func (s *sink) fetchError(ctx context.Context, fetches kgo.Fetches) error {
+// judge is nil for errors that the client retries by itself and for the end of a
+// poll.
+func (s *sink) judge(ctx context.Context, fetches kgo.Fetches) error {
 	for _, e := range fetches.Errors() {
-		switch {
-		case ctx.Err() != nil, errors.Is(e.Err, context.DeadlineExceeded):
-		case broker.Classify(e.Err) == broker.Retry:
-			s.env.Log.Warn("fetch", "topic", e.Topic, "partition", e.Partition, "error", e.Err)
-		default:
-			return fmt.Errorf("fetch %s/%d: %w", e.Topic, e.Partition, e.Err)
+		if err := s.fetchError(ctx, e); err != nil {
+			return err
 		}
 	}
-	return nil
+	var failed error
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if err := s.watch(p); err != nil && failed == nil {
+			failed = err
+		}
+	})
+	return failed
+}
+
+func (s *sink) fetchError(ctx context.Context, e kgo.FetchError) error {
+	var lost *kgo.ErrDataLoss
+	switch {
+	case ctx.Err() != nil, errors.Is(e.Err, context.DeadlineExceeded):
+		return nil
+	case errors.As(e.Err, &lost):
+		return s.alarm(&loss{kind: cut, records: max(0, lost.ConsumedTo-lost.ResetTo), place: place{topic: e.Topic, partition: e.Partition, committed: lost.ConsumedTo, end: lost.ResetTo}})
+	case errors.Is(e.Err, kerr.UnknownTopicID), errors.Is(e.Err, kerr.UnknownTopicOrPartition):
+		return fmt.Errorf("%w (%w)", s.gone(e.Topic), e.Err)
+	case rejoins(e.Err), broker.Classify(e.Err) == broker.Retry:
+		s.env.Log.Warn("fetch", "topic", e.Topic, "partition", e.Partition, "error", e.Err)
+		return nil
+	}
+	var group *kgo.ErrGroupSession
+	if errors.As(e.Err, &group) {
+		return fmt.Errorf("group %s: %w", s.cfg.Group, group.Err)
+	}
+	return fmt.Errorf("fetch %s/%d: %w", e.Topic, e.Partition, e.Err)
+}
+
+// rejoins reports whether the client joins the group again by itself: the group
+// has gone on without this member, which was paused or cut off for longer than
+// its session.
+func rejoins(err error) bool {
+	return errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.IllegalGeneration) ||
+		errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.StaleMemberEpoch)
 }
 
 func (s *sink) take(rec *kgo.Record) {

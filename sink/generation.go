@@ -6,35 +6,27 @@ import (
 	"log/slog"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/twmb/franz-go/pkg/kadm"
 
-	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
 )
 
 // maxGeneration keeps a version in 64 bits.
 const maxGeneration = 1<<16 - 1
 
-// generationOf numbers the cost topic that the brokers have now. Brokers give a
-// topic an id when it is created: a topic that was deleted and made again has
-// another id, starts at offset 0, and must still win over the cells of the old
-// one. So each id that a sink meets gets the next number. Two sinks that meet a
-// new id at the same time give it the same number.
-func generationOf(ctx context.Context, conn driver.Conn, admin *kadm.Client, log *slog.Logger) (uint32, error) {
-	topic := schemas.Prefix + schemas.StreamCost
-	details, err := admin.ListTopics(ctx, topic)
-	if err != nil {
-		return 0, fmt.Errorf("ask for the id of %s: %w", topic, err)
+// generationOf numbers the cost topic that the brokers have now, by its id.
+// Brokers give a topic an id when it is created: a topic that was deleted and
+// made again has another id, starts at offset 0, and must still win over the
+// cells of the old one. So each id that a sink meets gets the next number. Two
+// sinks that meet a new id at the same time give it the same number.
+func generationOf(ctx context.Context, conn driver.Conn, id string, log *slog.Logger) (uint32, error) {
+	if id == "" {
+		log.Warn("the brokers give topics no ids (Kafka before 2.8): do not delete and recreate the cost topic, facts of the new one would lose against the old one's")
 	}
-	detail := details[topic]
-	if detail.Err != nil {
-		return 0, fmt.Errorf("ask for the id of %s: %w", topic, detail.Err)
+	generation, err := storedGeneration(ctx, conn, id)
+	if err == nil {
+		log.Info("versions of cells", "generation", generation)
 	}
-	id := detail.ID.String()
-	if detail.ID == (kadm.TopicID{}) {
-		log.Warn("the brokers give topics no ids (Kafka before 2.8): do not delete and recreate the topic, facts of the new one would lose against the old one's", "topic", topic)
-	}
-	return storedGeneration(ctx, conn, id)
+	return generation, err
 }
 
 // storedGeneration looks an id up and stores it when it is new.
@@ -46,6 +38,11 @@ func storedGeneration(ctx context.Context, conn driver.Conn, id string) (uint32,
 		driver.NamedValue{Name: "id", Value: id}).Scan(&matches, &known, &all, &highest)
 	if err != nil {
 		return 0, fmt.Errorf("look up the generation of the cost topic: %w", err)
+	}
+	if matches > 0 && known < highest {
+		// Its facts would be stored, and lose against older ones of the newer topic.
+		return 0, fmt.Errorf("the ledger has facts of a newer cost topic (generation %d) than that of these brokers (generation %d): point the sink at the brokers of the newer one, "+
+			"or at another ClickHouse; if these are the right brokers, stop processors and sinks, delete gpumeter.cost and start them again: the new topic wins", highest, known)
 	}
 	if matches > 0 {
 		return known, nil

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/gpumeter/gpumeter/schemas"
 )
@@ -15,36 +18,80 @@ import (
 // zero means that everything published before the call, and not rolled back,
 // can be queried. It asks the brokers, so any process may call it.
 func Lag(ctx context.Context, admin *kadm.Client, group string) (int64, error) {
+	topics, err := lagByTopic(ctx, admin, group)
+	if err != nil {
+		return 0, err
+	}
+	var lag int64
+	for _, n := range topics {
+		lag += n
+	}
+	return lag, nil
+}
+
+func lagByTopic(ctx context.Context, admin *kadm.Client, group string) (map[string]int64, error) {
 	topics := storedTopics()
+	details, err := admin.ListTopics(ctx, topics...)
+	if err != nil {
+		return nil, fmt.Errorf("list the topics: %w", err)
+	}
 	starts, err := admin.ListStartOffsets(ctx, topics...)
 	if err != nil {
-		return 0, fmt.Errorf("list the topics' starts: %w", err)
+		return nil, fmt.Errorf("list the topics' starts: %w", err)
 	}
 	ends, err := admin.ListCommittedOffsets(ctx, topics...)
 	if err != nil {
-		return 0, fmt.Errorf("list the topics' ends: %w", err)
+		return nil, fmt.Errorf("list the topics' ends: %w", err)
 	}
 	committed, err := admin.FetchOffsets(ctx, group)
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // no sink has begun
-		return 0, fmt.Errorf("fetch the offsets of group %s: %w", group, err)
+		return nil, fmt.Errorf("fetch the offsets of group %s: %w", group, err)
 	}
-	var lag int64
-	for _, partitions := range ends {
-		for _, end := range partitions {
+	lag := make(map[string]int64, len(ends))
+	for topic, partitions := range ends {
+		for n, end := range partitions {
 			if end.Err != nil {
-				return 0, fmt.Errorf("end of %s/%d: %w", end.Topic, end.Partition, end.Err)
+				return nil, fmt.Errorf("end of %s/%d: %w", topic, n, end.Err)
 			}
 			at := int64(0)
-			if start, ok := starts.Lookup(end.Topic, end.Partition); ok {
+			if start, ok := starts.Lookup(topic, n); ok {
 				at = start.Offset
 			}
-			if c, ok := committed.Lookup(end.Topic, end.Partition); ok && c.Err == nil {
+			// An offset in a topic that was deleted says nothing of this one.
+			if c, ok := committed.Lookup(topic, n); ok && c.Err == nil && (c.Metadata == "" || c.Metadata == details[topic].ID.String()) {
 				at = max(at, c.At)
 			}
-			lag += max(0, end.Offset-at)
+			lag[topic] += max(0, end.Offset-at)
 		}
 	}
 	return lag, nil
+}
+
+// lagWithin bounds how long a scrape waits for the brokers.
+const lagWithin = 2 * time.Second
+
+// observeLag offers the lag as a metric. The brokers are asked when somebody
+// asks for it, so that it is true while nothing is read; while they do not
+// answer it is missing.
+func (s *sink) observeLag(meter metric.Meter) (metric.Registration, error) {
+	lag, err := meter.Int64ObservableGauge("gpumeter.sink.lag", metric.WithUnit("{record}"), metric.WithDescription("offsets that the sink's group has not stored yet"))
+	if err != nil {
+		return nil, err
+	}
+	admin := kadm.NewClient(s.client)
+	return meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		ctx, cancel := context.WithTimeout(ctx, lagWithin)
+		defer cancel()
+		topics, err := lagByTopic(ctx, admin, s.cfg.Group)
+		if err != nil {
+			s.env.Log.Debug("lag is not known", "error", err)
+			return nil
+		}
+		for topic, n := range topics {
+			o.ObserveInt64(lag, n, metric.WithAttributes(attribute.String("topic", topic)))
+		}
+		return nil
+	}, lag)
 }
 
 // storedTopics lists the topics that have a table: all but the clock, what

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
 	"github.com/gpumeter/gpumeter/sink/insert"
@@ -68,6 +67,11 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 		return end(ctx, cfg.Broker.Explain(err))
 	}
 	defer s.close()
+	lagging, err := s.observeLag(env.Meter)
+	if err != nil {
+		return fmt.Errorf("metrics of the sink: %w", err)
+	}
+	defer func() { _ = lagging.Unregister() }()
 	if env.Ready != nil {
 		env.Ready(s.counts.snapshot)
 	}
@@ -90,8 +94,9 @@ type sink struct {
 	counts *counts
 	client *kgo.Client
 	server insert.Inserter
-	owned  partitions
+	owned  holdings
 
+	ids        map[string]string // of the topics, as they were at the start
 	generation uint32
 	batch      *batch    // being filled
 	due        time.Time // when a batch that is not empty is handed over at the latest
@@ -101,7 +106,7 @@ type sink struct {
 // and waits for a server that is away.
 func (s *sink) open(ctx context.Context) error {
 	var err error
-	if s.generation, err = s.prepare(ctx); err != nil {
+	if err = s.prepare(ctx); err != nil {
 		return err
 	}
 	s.batch = newBatch(s.generation)
@@ -117,6 +122,10 @@ func (s *sink) open(ctx context.Context) error {
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.ConsumeTopics(s.batch.topics()...),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		// Nothing is reset without a word: resume judges where a partition is
+		// read on, and what is lost while reading is reported as data loss.
+		kgo.AdjustFetchOffsetsFn(s.resume),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(), // the server's acknowledgement comes first
 		// Transactions end with a record of their own. Seeing it lets the
@@ -133,47 +142,52 @@ func (s *sink) open(ctx context.Context) error {
 }
 
 // prepare makes sure of the topics and the schema and finds the generation.
-func (s *sink) prepare(ctx context.Context) (uint32, error) {
+func (s *sink) prepare(ctx context.Context) error {
 	opts, err := s.cfg.Broker.Options("gpumeter-sink-admin")
 	if err != nil {
-		return 0, err
+		return err
 	}
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
-		return 0, fmt.Errorf("kafka client: %w", err)
+		return fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
 	if _, err := broker.Prepare(ctx, client, s.cfg.Topics, s.cfg.Use()); err != nil {
-		return 0, fmt.Errorf("topics at %v: %w", s.cfg.Broker.Brokers, err)
+		return fmt.Errorf("topics at %v: %w", s.cfg.Broker.Brokers, err)
 	}
 	conn, err := clickhouse.Open(s.cfg.ClickHouse)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { _ = conn.Close() }()
-	var generation uint32
-	err = s.retry(ctx, func(ctx context.Context) error {
-		generation, err = s.migrated(ctx, conn, kadm.NewClient(client))
+	if err := s.retry(ctx, func(ctx context.Context) error { return s.migrate(ctx, conn) }, nil); err != nil {
 		return err
-	})
-	return generation, err
+	}
+	if s.ids, err = topicIDs(ctx, client, storedTopics()...); err != nil {
+		return err
+	}
+	if len(s.ids) < len(storedTopics()) {
+		return errors.New("topics vanished while the sink started: are they being deleted? Start it again")
+	}
+	return s.retry(ctx, func(ctx context.Context) error { return s.number(ctx, conn) }, nil)
 }
 
-func (s *sink) migrated(ctx context.Context, conn driver.Conn, admin *kadm.Client) (uint32, error) {
+func (s *sink) migrate(ctx context.Context, conn driver.Conn) error {
 	schema := clickhouse.Migrated
 	if s.cfg.Migrate {
 		schema = clickhouse.Migrate
 	}
 	version, err := schema(ctx, conn)
-	if err != nil {
-		return 0, err
+	if err == nil {
+		s.env.Log.Info("storing", "schema", version)
 	}
-	generation, err := generationOf(ctx, conn, admin, s.env.Log)
-	if err != nil {
-		return 0, err
-	}
-	s.env.Log.Info("storing", "schema", version, "generation", generation)
-	return generation, nil
+	return err
+}
+
+// number finds the generation of the cost topic.
+func (s *sink) number(ctx context.Context, conn driver.Conn) (err error) {
+	s.generation, err = generationOf(ctx, conn, s.ids[schemas.Prefix+schemas.StreamCost], s.env.Log)
+	return err
 }
 
 func (s *sink) close() {
@@ -186,56 +200,4 @@ func (s *sink) close() {
 	if s.batch != nil {
 		s.batch.close()
 	}
-}
-
-// partitions is the set that this member of the group has.
-type partitions struct {
-	mu  sync.Mutex
-	set map[string]map[int32]bool
-}
-
-func (p *partitions) add(assigned map[string][]int32) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.set == nil {
-		p.set = map[string]map[int32]bool{}
-	}
-	for topic, numbers := range assigned {
-		if p.set[topic] == nil {
-			p.set[topic] = map[int32]bool{}
-		}
-		for _, n := range numbers {
-			p.set[topic][n] = true
-		}
-	}
-}
-
-func (p *partitions) remove(revoked map[string][]int32) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for topic, numbers := range revoked {
-		for _, n := range numbers {
-			delete(p.set[topic], n)
-		}
-	}
-}
-
-// of leaves out what another member has by now: a late commit would set its
-// offset back.
-func (p *partitions) of(all offsets) offsets {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	mine := offsets{}
-	for topic, numbers := range all {
-		for n, at := range numbers {
-			if !p.set[topic][n] {
-				continue
-			}
-			if mine[topic] == nil {
-				mine[topic] = map[int32]kgo.EpochOffset{}
-			}
-			mine[topic][n] = at
-		}
-	}
-	return mine
 }

@@ -77,14 +77,3 @@ func TestDamagedRecordMovesTheOffsetAndIsReportedByOne(t *testing.T) {
 		t.Error("reset leaves something")
 	}
 }
-
-func TestOnlyOwnPartitionsAreCommitted(t *testing.T) {
-	var p partitions
-	p.add(map[string][]int32{"a": {1, 2}, "b": {1}})
-	p.remove(map[string][]int32{"a": {2}, "unknown": {1}})
-	at := kgo.EpochOffset{Offset: 5}
-	mine := p.of(offsets{"a": {1: at, 2: at}, "b": {1: at}, "c": {1: at}})
-	if len(mine) != 2 || len(mine["a"]) != 1 || mine["a"][1] != at || mine["b"][1] != at {
-		t.Errorf("commits %v", mine)
-	}
-}

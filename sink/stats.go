@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -14,9 +15,21 @@ import (
 type Stats struct {
 	Rows    map[string]int64 // acknowledged by the server, by table
 	Corrupt map[string]int64 // records that could not be read, by topic
+	Lost    map[string]int64 // records that were gone before they were stored, or after, by topic
 	Inserts int64
 	Retries int64         // inserts that failed and were tried again
 	Spent   time.Duration // waiting for inserts
+
+	Waiting      error     // why nothing is stored now; nil: all is well
+	WaitingSince time.Time // when that began
+}
+
+// waited is for how long nothing has been stored, 0 when all is well.
+func (s Stats) waited() time.Duration {
+	if s.Waiting == nil {
+		return 0
+	}
+	return time.Since(s.WaitingSince)
 }
 
 // counts is Stats in the making.
@@ -26,7 +39,7 @@ type counts struct {
 }
 
 func newCounts() *counts {
-	return &counts{Stats: Stats{Rows: map[string]int64{}, Corrupt: map[string]int64{}}}
+	return &counts{Stats: Stats{Rows: map[string]int64{}, Corrupt: map[string]int64{}, Lost: map[string]int64{}}}
 }
 
 func (c *counts) change(f func(*Stats)) {
@@ -39,7 +52,7 @@ func (c *counts) snapshot() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.Stats
-	s.Rows, s.Corrupt = maps.Clone(s.Rows), maps.Clone(s.Corrupt)
+	s.Rows, s.Corrupt, s.Lost = maps.Clone(s.Rows), maps.Clone(s.Corrupt), maps.Clone(s.Lost)
 	return s
 }
 
@@ -55,11 +68,13 @@ func (c *counts) observe(meter metric.Meter) (metric.Registration, error) {
 	}
 	rows := counter("gpumeter.sink.rows", "{row}", "rows that ClickHouse acknowledged")
 	corrupt := counter("gpumeter.sink.corrupt", "{record}", "records that could not be read")
+	lost := counter("gpumeter.sink.lost", "{record}", "records that were gone before they were stored (retention), or that brokers lost after")
 	inserts := counter("gpumeter.sink.inserts", "{insert}", "inserts that ClickHouse acknowledged")
 	retries := counter("gpumeter.sink.retries", "{insert}", "inserts that failed and were tried again")
 	spent := counter("gpumeter.sink.insert.time", "ms", "time spent waiting for inserts")
-	if firstErr != nil {
-		return nil, firstErr
+	waiting, err := meter.Float64ObservableGauge("gpumeter.sink.waiting", metric.WithUnit("s"), metric.WithDescription("for how long ClickHouse has not taken the rows; 0: it takes them"))
+	if err := errors.Join(firstErr, err); err != nil {
+		return nil, err
 	}
 	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := c.snapshot()
@@ -69,9 +84,13 @@ func (c *counts) observe(meter metric.Meter) (metric.Registration, error) {
 		for topic, n := range s.Corrupt {
 			o.ObserveInt64(corrupt, n, metric.WithAttributes(attribute.String("topic", topic)))
 		}
+		for topic, n := range s.Lost {
+			o.ObserveInt64(lost, n, metric.WithAttributes(attribute.String("topic", topic)))
+		}
+		o.ObserveFloat64(waiting, s.waited().Seconds())
 		o.ObserveInt64(inserts, s.Inserts)
 		o.ObserveInt64(retries, s.Retries)
 		o.ObserveInt64(spent, s.Spent.Milliseconds())
 		return nil
-	}, rows, corrupt, inserts, retries, spent)
+	}, rows, corrupt, lost, waiting, inserts, retries, spent)
 }

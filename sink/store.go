@@ -2,7 +2,6 @@ package sink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -37,14 +36,23 @@ func newStorer(s *sink) *storer {
 func (t *storer) run(fail context.CancelCauseFunc) {
 	defer close(t.done)
 	defer func() { (<-t.spare).close() }()
-	for b := range t.full {
-		if t.err = t.sink.store(b); t.err != nil {
-			fail(t.err)
+	for {
+		select {
+		case b, ok := <-t.full:
+			if !ok {
+				t.err = t.sink.commit() // what is owed
+				return
+			}
+			t.err = t.sink.store(b)
+			b.reset()
 			t.spare <- b
+		case <-t.sink.commitAgain():
+			t.err = t.sink.commit()
+		}
+		if t.err != nil {
+			fail(t.err)
 			return
 		}
-		b.reset()
-		t.spare <- b
 	}
 }
 
@@ -70,7 +78,8 @@ func (s *sink) store(b *batch) error {
 			return err
 		}
 	}
-	return s.commit(b.next)
+	s.owned.owe(b.next)
+	return s.commit()
 }
 
 func (s *sink) insert(block *columns.Block) error {
@@ -81,7 +90,7 @@ func (s *sink) insert(block *columns.Block) error {
 	began := time.Now()
 	err := s.retry(s.life, func(ctx context.Context) error {
 		return s.server.Insert(ctx, block.Table, block.Input())
-	})
+	}, s.reconnect)
 	if err != nil {
 		return err
 	}
@@ -93,56 +102,61 @@ func (s *sink) insert(block *columns.Block) error {
 	return nil
 }
 
-// Pauses between attempts.
-const (
-	firstPause = 100 * time.Millisecond
-	lastPause  = 5 * time.Second
-)
-
-// retry does f until it succeeds, ctx ends, or its error is of no passing kind.
-// While it waits nothing is polled: a server that is behind slows the fetches
-// down, and memory holds one batch and one fetch.
-func (s *sink) retry(ctx context.Context, f func(context.Context) error) error {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := f(ctx)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
-		}
-		if !insert.Retriable(err) {
-			return err
-		}
-		s.counts.change(func(c *Stats) { c.Retries++ })
-		s.env.Log.Warn("ClickHouse is away or busy; trying again", "pause", pause, "error", err)
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
-		case <-time.After(pause):
-		}
+// reconnect reads the password again, which may have been changed in its file.
+func (s *sink) reconnect() error {
+	server, err := insert.New(s.cfg.ClickHouse)
+	if err != nil {
+		return err
 	}
+	_ = s.server.Close()
+	s.server = server
+	return nil
+}
+
+// commitPause is how long a commit that failed waits for the next one.
+const commitPause = time.Second
+
+// commitAgain fires when offsets that are owed are due; never when none are.
+func (s *sink) commitAgain() <-chan time.Time {
+	if len(s.owned.owed()) == 0 {
+		return nil
+	}
+	return time.After(commitPause)
 }
 
 // commit tells the group what is stored. A commit that fails because the group
-// is rebalancing costs a redelivery, no more.
-func (s *sink) commit(next offsets) error {
-	mine := s.owned.of(next)
-	if len(mine) == 0 {
+// is rebalancing is owed: it is tried again, with or without new records, as long
+// as this member has the partitions. Lost with them it costs a redelivery, no
+// more.
+func (s *sink) commit() error {
+	owed := s.owned.owed()
+	if len(owed) == 0 {
 		return nil
 	}
 	var failed error
-	s.client.CommitOffsetsSync(s.life, mine, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, response *kmsg.OffsetCommitResponse, err error) {
+	s.client.CommitOffsetsSync(kgo.PreCommitFnContext(s.life, s.sign), owed, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, response *kmsg.OffsetCommitResponse, err error) {
 		failed = commitError(response, err)
 	})
 	switch {
 	case failed == nil:
+		s.owned.paid(owed)
 		return nil
 	case passes(failed):
-		s.env.Log.Warn("offsets not committed; the rows come again", "error", failed)
+		s.env.Log.Warn("offsets not committed; trying again", "error", failed)
 		return nil
 	}
 	return fmt.Errorf("commit offsets of group %s: %w", s.cfg.Group, failed)
+}
+
+// sign says of which topic each offset is, by its id: see resume.
+func (s *sink) sign(request *kmsg.OffsetCommitRequest) error {
+	for i := range request.Topics {
+		t := &request.Topics[i]
+		for j := range t.Partitions {
+			t.Partitions[j].Metadata = kmsg.StringPtr(s.ids[t.Topic])
+		}
+	}
+	return nil
 }
 
 func commitError(response *kmsg.OffsetCommitResponse, err error) error {
@@ -162,7 +176,5 @@ func commitError(response *kmsg.OffsetCommitResponse, err error) error {
 // passes reports whether a failed commit is no reason to end: the group is
 // changing, or the broker is.
 func passes(err error) bool {
-	return errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration) ||
-		errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.StaleMemberEpoch) ||
-		broker.Classify(err) == broker.Retry
+	return rejoins(err) || broker.Classify(err) == broker.Retry
 }

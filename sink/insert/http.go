@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -27,11 +28,13 @@ type overHTTP struct {
 func newOverHTTP(options *driver.Options) *overHTTP {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = options.TLS
-	transport.ResponseHeaderTimeout = readTimeout
+	transport.DialContext = (&net.Dialer{Timeout: dialTimeout(options)}).DialContext
 	return &overHTTP{options: options, client: &http.Client{Transport: transport}}
 }
 
 func (o *overHTTP) Insert(ctx context.Context, table string, block proto.Input) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout(o.options))
+	defer cancel()
 	o.body.Reset()
 	head := proto.Block{Columns: len(block), Rows: block[0].Data.Rows()}
 	if err := head.EncodeRawBlock(&o.body, 0, block); err != nil {
@@ -84,12 +87,17 @@ func answer(response *http.Response, text string) error {
 		return nil
 	case response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusTooManyRequests:
 		return fmt.Errorf("%w: %s: %s", errUnavailable, response.Status, text)
+	case response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("%w: %s: %s", errRefused, response.Status, text)
 	}
 	return fmt.Errorf("the server answered %s: %s", response.Status, text)
 }
 
-// errUnavailable is a proxy's answer in the place of the server.
-var errUnavailable = errors.New("the server is not available")
+// A proxy's answers in the place of the server.
+var (
+	errUnavailable = errors.New("the server is not available")
+	errRefused     = errors.New("the server does not let us in")
+)
 
 func (o *overHTTP) Close() error {
 	o.client.CloseIdleConnections()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
 	driver "github.com/ClickHouse/clickhouse-go/v2"
@@ -34,6 +35,24 @@ func New(dsn string) (Inserter, error) {
 		return newOverHTTP(options), nil
 	}
 	return newNative(options), nil
+}
+
+// readTimeout is how long an insert may take as a whole. A server that is frozen,
+// or whose machine is gone without a word, would hold the sink for a quarter of
+// an hour otherwise, or for ever. The connection string may say another.
+func readTimeout(o *driver.Options) time.Duration {
+	if o.ReadTimeout > 0 {
+		return o.ReadTimeout
+	}
+	return 2 * time.Minute
+}
+
+// dialTimeout is how long a connection may take to be there.
+func dialTimeout(o *driver.Options) time.Duration {
+	if o.DialTimeout > 0 {
+		return o.DialTimeout
+	}
+	return 5 * time.Second
 }
 
 // settings of every insert, each with what happens without it.

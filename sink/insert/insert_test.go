@@ -18,26 +18,59 @@ import (
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 )
 
-func TestWhatMayPassIsTriedAgain(t *testing.T) {
+func TestErrorsAreClassified(t *testing.T) {
 	for _, c := range []struct {
 		err  error
-		want bool
+		want Action
 	}{
-		{nil, false},
-		{context.Canceled, false},
-		{context.DeadlineExceeded, true},
-		{io.ErrUnexpectedEOF, true},
-		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, true},
-		{fmt.Errorf("insert: %w", &ch.Exception{Code: proto.ErrTooManyParts}), true},
-		{fmt.Errorf("insert: %w", &driver.Exception{Code: int32(proto.ErrMemoryLimitExceeded)}), true},
-		{&ch.Exception{Code: proto.ErrUnknownTable}, false},
-		{&driver.Exception{Code: int32(proto.ErrNoSuchColumnInTable)}, false},
-		{&driver.Exception{Code: int32(proto.ErrTypeMismatch)}, false},
-		{errors.New("anything else"), false},
+		{nil, Stop},
+		{context.Canceled, Stop},
+		{context.DeadlineExceeded, Retry},
+		{io.ErrUnexpectedEOF, Retry},
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, Retry},
+		{fmt.Errorf("insert: %w", &ch.Exception{Code: proto.ErrTooManyParts}), Retry},
+		{fmt.Errorf("insert: %w", &driver.Exception{Code: int32(proto.ErrMemoryLimitExceeded)}), Retry},
+		{&ch.Exception{Code: proto.ErrTableIsReadOnly}, Retry},
+		{&ch.Exception{Code: proto.ErrNotEnoughSpace}, Retry},
+		{&ch.Exception{Code: 1001}, Retry}, // STD_EXCEPTION: a full disk, said by the file system
+		{&ch.Exception{Code: proto.ErrUnknownTable}, Stop},
+		{&driver.Exception{Code: int32(proto.ErrNoSuchColumnInTable)}, Stop},
+		{&driver.Exception{Code: int32(proto.ErrTypeMismatch)}, Stop},
+		{fmt.Errorf("connect: %w", &ch.Exception{Code: proto.ErrAuthenticationFailed}), Mend},
+		{&driver.Exception{Code: int32(proto.ErrAccessDenied)}, Mend},
+		{errors.New("anything else"), Stop},
 	} {
-		if got := Retriable(c.err); got != c.want {
-			t.Errorf("%v: retriable %v, want %v", c.err, got, c.want)
+		if got := Classify(c.err); got != c.want {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
 		}
+	}
+}
+
+// A server that is frozen takes connections and bytes until buffers are full,
+// and says nothing. The block is larger than they are.
+func TestServerThatIsFrozenIsGivenUp(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	large := proto.Input{{Name: "n", Data: make(proto.ColUInt64, 4<<20)}}
+	for _, scheme := range []string{"clickhouse", "http"} {
+		inserter, err := New(scheme + "://" + listener.Addr().String() + "?read_timeout=300ms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- inserter.Insert(t.Context(), "t", large) }()
+		select {
+		case err := <-ended:
+			if Classify(err) != Retry {
+				t.Errorf("%s: %v is %v", scheme, err, Classify(err))
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s: still waiting", scheme)
+		}
+		_ = inserter.Close()
 	}
 }
 
@@ -73,13 +106,15 @@ func TestHTTPAnswersAreClassified(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		code   string
-		want   bool
+		want   Action
 	}{
-		{http.StatusInternalServerError, "252", true}, // TOO_MANY_PARTS
-		{http.StatusNotFound, "60", false},            // UNKNOWN_TABLE
-		{http.StatusBadGateway, "", true},             // a proxy without its server
-		{http.StatusForbidden, "", false},
-		{http.StatusOK, "241", true}, // an exception after the status line
+		{http.StatusInternalServerError, "252", Retry}, // TOO_MANY_PARTS
+		{http.StatusNotFound, "60", Stop},              // UNKNOWN_TABLE
+		{http.StatusForbidden, "516", Mend},            // AUTHENTICATION_FAILED
+		{http.StatusBadGateway, "", Retry},             // a proxy without its server
+		{http.StatusForbidden, "", Mend},
+		{http.StatusNotFound, "", Stop}, // not a ClickHouse at all
+		{http.StatusOK, "241", Retry},   // an exception after the status line
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if c.code != "" {
@@ -92,8 +127,8 @@ func TestHTTPAnswersAreClassified(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = inserter.Insert(t.Context(), "t", one())
-		if err == nil || Retriable(err) != c.want {
-			t.Errorf("status %d, code %q: %v, retriable %v, want %v", c.status, c.code, err, Retriable(err), c.want)
+		if err == nil || Classify(err) != c.want {
+			t.Errorf("status %d, code %q: %v is %v, want %v", c.status, c.code, err, Classify(err), c.want)
 		}
 		_ = inserter.Close()
 		server.Close()
@@ -113,8 +148,8 @@ func TestServerThatIsAwayIsRetriable(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		if err := inserter.Insert(ctx, "t", one()); !Retriable(err) {
-			t.Errorf("%s: %v is not retriable", scheme, err)
+		if err := inserter.Insert(ctx, "t", one()); Classify(err) != Retry {
+			t.Errorf("%s: %v is %v", scheme, err, Classify(err))
 		}
 		cancel()
 		_ = inserter.Close()

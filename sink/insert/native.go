@@ -4,16 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 )
-
-// readTimeout is how long a server may be silent within an insert; it reports
-// progress while it writes.
-const readTimeout = 60 * time.Second
 
 // native is an inserter over the native protocol, by ch-go.
 type native struct {
@@ -25,6 +20,8 @@ type native struct {
 func newNative(options *driver.Options) *native { return &native{options: options} }
 
 func (n *native) Insert(ctx context.Context, table string, block proto.Input) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout(n.options))
+	defer cancel()
 	if n.client == nil {
 		if err := n.dial(ctx); err != nil {
 			return err
@@ -48,7 +45,7 @@ func (n *native) dial(ctx context.Context) error {
 	client, err := ch.Dial(ctx, ch.Options{
 		Address: address, Database: n.options.Auth.Database,
 		User: n.options.Auth.Username, Password: n.options.Auth.Password,
-		TLS: n.options.TLS, DialTimeout: 5 * time.Second, ReadTimeout: readTimeout,
+		TLS: n.options.TLS, DialTimeout: dialTimeout(n.options), ReadTimeout: readTimeout(n.options),
 		ClientName: "gpumeter-sink", Compression: n.compression(),
 	})
 	if err != nil {

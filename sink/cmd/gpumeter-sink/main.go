@@ -62,6 +62,6 @@ func run(ctx context.Context, cfg config, p *service.Process) error {
 	return sink.Run(ctx, cfg.Sink, sink.Env{
 		Log:   p.Log,
 		Meter: p.Meter("github.com/gpumeter/gpumeter/sink"),
-		Ready: func(func() sink.Stats) { p.Ready(nil) },
+		Ready: func(stats func() sink.Stats) { p.Ready(func() error { return stats().Waiting }) },
 	})
 }
