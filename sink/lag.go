@@ -78,7 +78,7 @@ func (s *sink) observeLag(meter metric.Meter) (metric.Registration, error) {
 	if err != nil {
 		return nil, err
 	}
-	admin := kadm.NewClient(s.client)
+	admin := kadm.NewClient(s.asking)
 	return meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		ctx, cancel := context.WithTimeout(ctx, lagWithin)
 		defer cancel()

@@ -41,11 +41,11 @@ func (s *sink) places(ctx context.Context, given map[string]map[int32]kgo.Offset
 	for topic := range given {
 		topics = append(topics, topic)
 	}
-	ids, err := topicIDs(ctx, s.client, topics...)
+	ids, err := topicIDs(ctx, s.asking, topics...)
 	if err != nil {
 		return nil, err
 	}
-	admin := kadm.NewClient(s.client)
+	admin := kadm.NewClient(s.asking)
 	starts, err1 := admin.ListStartOffsets(ctx, topics...)
 	ends, err2 := admin.ListEndOffsets(ctx, topics...)
 	left, err3 := admin.FetchOffsets(ctx, s.cfg.Group)

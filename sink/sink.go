@@ -92,7 +92,8 @@ type sink struct {
 	env    Env
 	life   context.Context // outlives the end of Run's ctx by stopWithin at most
 	counts *counts
-	client *kgo.Client
+	asking *kgo.Client // asks the brokers; it is there before the other, which calls back while it is being made
+	client *kgo.Client // reads and commits
 	server insert.Inserter
 	owned  holdings
 
@@ -147,12 +148,10 @@ func (s *sink) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
+	if s.asking, err = kgo.NewClient(opts...); err != nil {
 		return fmt.Errorf("kafka client: %w", err)
 	}
-	defer client.Close()
-	if _, err := broker.Prepare(ctx, client, s.cfg.Topics, s.cfg.Use()); err != nil {
+	if _, err := broker.Prepare(ctx, s.asking, s.cfg.Topics, s.cfg.Use()); err != nil {
 		return fmt.Errorf("topics at %v: %w", s.cfg.Broker.Brokers, err)
 	}
 	conn, err := clickhouse.Open(s.cfg.ClickHouse)
@@ -163,7 +162,7 @@ func (s *sink) prepare(ctx context.Context) error {
 	if err := s.retry(ctx, func(ctx context.Context) error { return s.migrate(ctx, conn) }, nil); err != nil {
 		return err
 	}
-	if s.ids, err = topicIDs(ctx, client, storedTopics()...); err != nil {
+	if s.ids, err = topicIDs(ctx, s.asking, storedTopics()...); err != nil {
 		return err
 	}
 	if len(s.ids) < len(storedTopics()) {
@@ -191,8 +190,10 @@ func (s *sink) number(ctx context.Context, conn driver.Conn) (err error) {
 }
 
 func (s *sink) close() {
-	if s.client != nil {
-		s.client.Close()
+	for _, client := range []*kgo.Client{s.client, s.asking} {
+		if client != nil {
+			client.Close()
+		}
 	}
 	if s.server != nil {
 		_ = s.server.Close()

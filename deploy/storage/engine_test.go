@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 	if code, ran := chdb.RunChild(); ran {
 		os.Exit(code)
 	}
+	if code, ran := runSink(); ran {
+		os.Exit(code)
+	}
 	goleak.VerifyTestMain(m)
 }
 

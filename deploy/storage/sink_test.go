@@ -25,9 +25,10 @@ import (
 // A pipe is a broker in process and a client of it.
 type pipe struct {
 	*testing.T
-	config broker.Config
-	client *kgo.Client
-	admin  *kadm.Client
+	cluster *kfake.Cluster
+	config  broker.Config
+	client  *kgo.Client
+	admin   *kadm.Client
 }
 
 func newPipe(t *testing.T) *pipe {
@@ -37,26 +38,32 @@ func newPipe(t *testing.T) *pipe {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	p := &pipe{T: t, config: broker.Config{Brokers: cluster.ListenAddrs()}}
-	opts, err := p.config.Options("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.client, err = kgo.NewClient(append(append(opts, broker.ProducerOptions()...), kgo.TransactionalID("test"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.client.Close)
-	asking, err := kgo.NewClient(opts...) // the other one remembers for seconds which topics were missing
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(asking.Close)
-	p.admin = kadm.NewClient(asking)
+	p := &pipe{T: t, cluster: cluster, config: broker.Config{Brokers: cluster.ListenAddrs()}}
+	p.connect()
 	if _, err := broker.Ensure(t.Context(), p.client, broker.DefaultLayout()); err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// connect makes the clients.
+func (p *pipe) connect() {
+	p.Helper()
+	opts, err := p.config.Options("test")
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.client, err = kgo.NewClient(append(append(opts, broker.ProducerOptions()...), kgo.TransactionalID("test"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.Cleanup(p.client.Close)
+	asking, err := kgo.NewClient(opts...) // the other one remembers for seconds which topics were missing
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.Cleanup(asking.Close)
+	p.admin = kadm.NewClient(asking)
 }
 
 // publish sends records in one transaction.

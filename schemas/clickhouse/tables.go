@@ -113,6 +113,11 @@ func history() Table {
 	return t
 }
 
+// latestSaid is the version of rows that have none of their own: what was said
+// last wins. Without it what was inserted last would, and a sink that comes back
+// from a long pause would put an older reading over a newer one.
+const latestSaid = "appended_at"
+
 func appendedAt() Column {
 	return Column{Name: "appended_at", Type: typeInstant, Doc: "when the broker appended the record"}
 }
@@ -142,6 +147,7 @@ func rawLog(stream string, columns []Column, key string) Table {
 	return Table{
 		Name: LogTable(stream), Doc: s.Doc + " Query the view " + stream + ".",
 		Columns:   append(columns, appendedAt()),
+		Version:   latestSaid,
 		Partition: "toDate(appended_at)", OrderBy: key,
 		TTL:      fmt.Sprintf("toDateTime(appended_at) + INTERVAL %d DAY", int(s.Retention/(24*time.Hour))),
 		Settings: []string{"ttl_only_drop_parts = 1", compactParts},
@@ -160,6 +166,7 @@ func eventLog(stream string, key ...string) Table {
 	return Table{
 		Name: LogTable(stream), Doc: s.Doc + " Query the view " + stream + ".",
 		Columns: append(columns, appendedAt(), digest),
+		Version: latestSaid,
 		OrderBy: quoteAll(append(key, "digest")),
 	}
 }

@@ -131,7 +131,7 @@ CREATE TABLE IF NOT EXISTS gpumeter.samples_log
     `temperature_celsius` Int16 COMMENT 'GPU core temperature, whole degrees [Cel]',
     `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(appended_at)
 PARTITION BY toDate(appended_at)
 ORDER BY (node, gpu, slice, ts)
 TTL toDateTime(appended_at) + INTERVAL 45 DAY
@@ -150,7 +150,7 @@ CREATE TABLE IF NOT EXISTS gpumeter.processes_log
     `memory_used_bytes` UInt64 COMMENT 'device memory of this process [By]',
     `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(appended_at)
 PARTITION BY toDate(appended_at)
 ORDER BY (node, gpu, slice, pid, ts)
 TTL toDateTime(appended_at) + INTERVAL 7 DAY
@@ -178,7 +178,7 @@ CREATE TABLE IF NOT EXISTS gpumeter.allocations_log
     `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record',
     `digest` UInt64 MATERIALIZED cityHash64(`ts`, `event`, `allocation`, `has_gpus`, `gpus`, `user`, `name`, `namespace`, `image`, `command`, `has_labels`, `labels`, `requested_gpus`, `requested_walltime_seconds`, `submitted_at`, `state`) COMMENT 'tells different records of one key apart'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(appended_at)
 ORDER BY (`allocation`, `ts`, `event`, `digest`)
 COMMENT 'Starts, updates and ends of holds on GPUs. Query the view allocations.';
 
@@ -200,7 +200,7 @@ CREATE TABLE IF NOT EXISTS gpumeter.resources_log
     `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record',
     `digest` UInt64 MATERIALIZED cityHash64(`node`, `resource`, `cluster`, `provider`, `region`, `sku`, `gpu_model`, `gpus`, `from`, `to`, `pricing_category`, `scheduler`, `idle_watts`) COMMENT 'tells different records of one key apart'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(appended_at)
 ORDER BY (`resource`, `from`, `digest`)
 COMMENT 'Instances and servers that are paid for. Query the view resources.';
 
@@ -218,7 +218,7 @@ CREATE TABLE IF NOT EXISTS gpumeter.prices_log
     `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record',
     `digest` UInt64 MATERIALIZED cityHash64(`provider`, `region`, `sku`, `pricing_category`, `currency`, `price_per_hour`, `effective_from`, `effective_to`, `known_at`) COMMENT 'tells different records of one key apart'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(appended_at)
 ORDER BY (`provider`, `region`, `sku`, `pricing_category`, `effective_from`, `digest`)
 COMMENT 'Prices of a whole resource-hour. Query the view prices.';
 
@@ -232,7 +232,7 @@ CREATE TABLE IF NOT EXISTS gpumeter.tags_log
     `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record',
     `digest` UInt64 MATERIALIZED cityHash64(`match`, `set`, `effective_from`, `effective_to`, `priority`) COMMENT 'tells different records of one key apart'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(appended_at)
 ORDER BY (`effective_from`, `digest`)
 COMMENT 'Attribution rules. Query the view tags.';
 
@@ -261,7 +261,7 @@ CREATE TABLE IF NOT EXISTS gpumeter.findings_log
     `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record',
     `digest` UInt64 MATERIALIZED cityHash64(`finding`, `revision`, `kind`, `status`, `severity`, `opened_at`, `threshold_at`, `updated_at`, `resolved_at`, `allocation`, `node`, `gpus`, `user`, `name`, `team`, `burnt_cost`, `cost_per_hour`, `currency`, `evidence`, `advice`) COMMENT 'tells different records of one key apart'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(appended_at)
 ORDER BY (`finding`, `revision`, `digest`)
 COMMENT 'What is worth a person\'s attention, with money: every revision. Query the view findings.';
 
@@ -276,7 +276,7 @@ CREATE TABLE IF NOT EXISTS gpumeter.dead_letters_log
     `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record',
     `digest` UInt64 MATERIALIZED cityHash64(`stream`, `place`, `reason`, `detail`, `payload`, `count`) COMMENT 'tells different records of one key apart'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(appended_at)
 ORDER BY (`stream`, `reason`, `place`, `digest`)
 COMMENT 'What was refused or is reported, with place and reason. Query the view dead_letters.';
 
