@@ -32,12 +32,15 @@ func TestMain(m *testing.M) {
 type engine struct {
 	*testing.T
 	*chdb.Server
+	dir  string
 	conn driver.Conn
 }
 
-func newEngine(t *testing.T) *engine {
+func newEngine(t *testing.T) *engine { return newEngineIn(t, t.TempDir()) }
+
+func newEngineIn(t *testing.T, dir string) *engine {
 	t.Helper()
-	s, err := chdb.Start(t.Context(), chdb.Options{Dir: t.TempDir()})
+	s, err := chdb.Start(t.Context(), chdb.Options{Dir: dir})
 	if errors.Is(err, chdb.ErrUnavailable) {
 		t.Skip(err)
 	}
@@ -51,7 +54,7 @@ func newEngine(t *testing.T) *engine {
 			t.Error(err)
 		}
 	})
-	e := &engine{T: t, Server: s, conn: connect(t, s.DSN())}
+	e := &engine{T: t, Server: s, dir: dir, conn: connect(t, s.DSN())}
 	if _, err := clickhouse.Migrate(t.Context(), e.conn); err != nil {
 		t.Fatal(err)
 	}

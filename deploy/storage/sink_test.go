@@ -136,6 +136,11 @@ func (p *pipe) drain(group string) {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), 60*time.Second)
 	defer cancel()
+	p.drainWithin(ctx, group)
+}
+
+func (p *pipe) drainWithin(ctx context.Context, group string) {
+	p.Helper()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {
