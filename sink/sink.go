@@ -37,6 +37,10 @@ const stopWithin = 8 * time.Second
 // partitions of a sink that was killed to others: the age of facts then.
 const sessionTimeout = 10 * time.Second
 
+// fetchBytes bounds what each broker has sent and nobody has taken yet. While the
+// server is away that much lies in memory for each broker, beside two batches.
+const fetchBytes = 8 << 20
+
 // Run brings the server's schema up to date and stores the topics until ctx
 // ends, which is its regular end: nil then. What was inserted by then is
 // committed; what was not is read again by the successor. An error that no
@@ -110,15 +114,20 @@ func (s *sink) open(ctx context.Context) error {
 	if err = s.prepare(ctx); err != nil {
 		return err
 	}
-	s.batch = newBatch(s.generation)
 	if s.server, err = insert.New(s.cfg.ClickHouse); err != nil {
 		return err
 	}
+	return s.join()
+}
+
+// join becomes a member of the group.
+func (s *sink) join() error {
+	s.batch = newBatch(s.generation)
 	opts, err := s.cfg.Broker.Options("gpumeter-sink")
 	if err != nil {
 		return err
 	}
-	opts = append(opts, broker.ConsumerOptions()...)
+	opts = append(append(opts, broker.ConsumerOptions()...), kgo.FetchMaxBytes(fetchBytes))
 	s.client, err = kgo.NewClient(append(opts,
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.SessionTimeout(sessionTimeout),

@@ -136,6 +136,22 @@ func (e *engine) endure(p *pipe, dsn string, o outage) {
 	e.shows(p, 6)
 }
 
+// A password that is changed at the server and then in its file needs no restart.
+func TestPasswordIsReadAgain(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "password")
+	newAccount().write(t, dir)
+	write := func(password string) {
+		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("secret")
+	e, p := newEngineIn(t, dir), newPipe(t)
+	rotated := changed("AUTHENTICATION_FAILED", func(a *account) { a.password = "another" })
+	rotated.end = func(*engine) { write("another") }
+	e.endure(p, strings.Replace(e.DSN(), "default@", "gpumeter@", 1)+"?password_file="+file, rotated)
+}
+
 // Errors that an engine of one node cannot have are said by a proxy in its place.
 func TestServerThatSaysNo(t *testing.T) {
 	for name, code := range map[string]int{"TABLE_IS_READ_ONLY": 242, "NOT_ENOUGH_SPACE": 243, "KEEPER_EXCEPTION": 999, "of a version to come": 4711} {
