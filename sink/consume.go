@@ -80,7 +80,10 @@ func (s *sink) full() bool {
 // poll.
 func (s *sink) judge(ctx context.Context, fetches kgo.Fetches) error {
 	for _, e := range fetches.Errors() {
-		if err := s.fetchError(ctx, e); err != nil {
+		if ctx.Err() != nil || errors.Is(e.Err, context.DeadlineExceeded) {
+			continue // the end of the poll
+		}
+		if err := s.fetchError(e); err != nil {
 			return err
 		}
 	}
@@ -93,24 +96,22 @@ func (s *sink) judge(ctx context.Context, fetches kgo.Fetches) error {
 	return failed
 }
 
-func (s *sink) fetchError(ctx context.Context, e kgo.FetchError) error {
+func (s *sink) fetchError(e kgo.FetchError) error {
 	var lost *kgo.ErrDataLoss
+	var group *kgo.ErrGroupSession
 	switch {
-	case ctx.Err() != nil, errors.Is(e.Err, context.DeadlineExceeded):
-		return nil
 	case errors.As(e.Err, &lost):
 		return s.alarm(&loss{kind: cut, records: max(0, lost.ConsumedTo-lost.ResetTo), place: place{topic: e.Topic, partition: e.Partition, committed: lost.ConsumedTo, end: lost.ResetTo}})
 	case errors.Is(e.Err, kerr.UnknownTopicID), errors.Is(e.Err, kerr.UnknownTopicOrPartition):
 		return fmt.Errorf("%w (%w)", s.gone(e.Topic), e.Err)
 	case rejoins(e.Err), broker.Classify(e.Err) == broker.Retry:
 		s.env.Log.Warn("fetch", "topic", e.Topic, "partition", e.Partition, "error", e.Err)
-		return nil
-	}
-	var group *kgo.ErrGroupSession
-	if errors.As(e.Err, &group) {
+	case errors.As(e.Err, &group):
 		return fmt.Errorf("group %s: %w", s.cfg.Group, group.Err)
+	default:
+		return fmt.Errorf("fetch %s/%d: %w", e.Topic, e.Partition, e.Err)
 	}
-	return fmt.Errorf("fetch %s/%d: %w", e.Topic, e.Partition, e.Err)
+	return nil
 }
 
 // rejoins reports whether the client joins the group again by itself: the group

@@ -11,4 +11,9 @@
 // A node's cells are in one partition, in order, so versions of a cell rise;
 // and a redelivered cell has the version that it had. generation.go says what
 // a generation is.
+//
+// A server that does not take rows is waited for, whatever it says, unless the
+// tables are not what is sent (package insert); memory holds two batches and
+// what brokers have sent meanwhile. Where a partition is read on is judged, not
+// left to the client: see place.go.
 package sink

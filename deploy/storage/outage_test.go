@@ -251,7 +251,7 @@ func TestServerThatIsAway(t *testing.T) {
 	for time.Since(began) < awayFor(t) {
 		p.round(rounds)
 		rounds++
-		time.Sleep(50 * time.Millisecond) // the pace of the input, not a wait for anything
+		time.Sleep(awayFor(t) / 200) // the pace of the input, not a wait for anything
 	}
 	if s := stats(); s.Waiting == nil || time.Since(s.WaitingSince) < awayFor(t)/2 {
 		t.Errorf("waiting since %v: %v", s.WaitingSince, s.Waiting)
@@ -261,7 +261,7 @@ func TestServerThatIsAway(t *testing.T) {
 		t.Errorf("%d attempts in %v", attempts, time.Since(began))
 	}
 	r.stop()
-	successor := p.launch(p.sink(dsn, "g", 1000, 1<<20)) // it waits for the server to migrate
+	successor := p.launch(p.sink(dsn, "g", 10_000, 1<<20)) // it waits for the server to migrate
 	x.setAway(false)
 	p.drain("g")
 	successor.stop()

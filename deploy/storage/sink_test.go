@@ -134,13 +134,8 @@ func (p *pipe) start(dsn, group string) (stop func()) {
 
 func (p *pipe) drain(group string) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(p.Context(), 5*time.Minute)
 	defer cancel()
-	p.drainWithin(ctx, group)
-}
-
-func (p *pipe) drainWithin(ctx context.Context, group string) {
-	p.Helper()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {

@@ -42,7 +42,7 @@ query gpumeter.cost, cost_history, findings, allocations, samples and dead_lette
 
 Rows are inserted at least once and collapse by their keys: a crash at any moment
 loses and doubles nothing. Several sinks of one group share the work. While the
-server is away or busy the sink waits and reads no further.
+server is away or busy the sink waits and reads no further; /readyz says why.
 
 With slack.webhook_file, or slack.token_file and slack.channel, it announces each
 alert once when it is raised and once when it is over. Neither a Slack that is away
