@@ -13,6 +13,7 @@ import (
 
 	"github.com/gpumeter/gpumeter/collector/owners"
 	"github.com/gpumeter/gpumeter/collector/publish"
+	"github.com/gpumeter/gpumeter/collector/source"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
@@ -67,6 +68,8 @@ type Env struct {
 	// may have begun before. Stats may be called from then on, from any goroutine,
 	// until Run returns.
 	Ready func(stats func() publish.Stats)
+	// Source, if given, is collected in the place of the one that Config names.
+	Source source.Source
 }
 
 // stopWithin is how long a stop waits for the brokers to acknowledge what was

@@ -52,8 +52,11 @@ func (s Source) Validate() error {
 // never sees.
 func (s Source) live() bool { return s.Kind != KindFiles }
 
-// collect runs the source that is named until it has no more or ctx ends.
+// collect runs the source until it has no more or ctx ends.
 func collect(ctx context.Context, cfg Config, env Env, to *publish.Publisher) error {
+	if env.Source != nil {
+		return env.Source.Run(ctx, to)
+	}
 	switch cfg.Source.Kind {
 	case KindFleet:
 		return fleet.Live{Config: cfg.Source.Fleet}.Run(ctx, to)

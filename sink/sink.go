@@ -27,6 +27,9 @@ type Env struct {
 	Ready func(stats func() Stats)
 	// Notifier, if given, tells of alerts in the place of Slack.
 	Notifier notify.Notifier
+	// Inserter, if given, takes what Config.ClickHouse would: a store in the
+	// place of a server, for one life of the cost topic. Run does not close it.
+	Inserter insert.Inserter
 }
 
 // stopWithin is how long a stop waits for the last insert: less than the 10
@@ -114,8 +117,10 @@ func (s *sink) open(ctx context.Context) error {
 	if err = s.prepare(ctx); err != nil {
 		return err
 	}
-	if s.server, err = insert.New(s.cfg.ClickHouse); err != nil {
-		return err
+	if s.server = s.env.Inserter; s.server == nil {
+		if s.server, err = insert.New(s.cfg.ClickHouse); err != nil {
+			return err
+		}
 	}
 	return s.join()
 }
@@ -127,7 +132,7 @@ func (s *sink) join() error {
 	if err != nil {
 		return err
 	}
-	opts = append(append(opts, broker.ConsumerOptions()...), kgo.FetchMaxBytes(fetchBytes))
+	opts = append(append(broker.ConsumerOptions(), kgo.FetchMaxBytes(fetchBytes)), opts...)
 	s.client, err = kgo.NewClient(append(opts,
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.SessionTimeout(sessionTimeout),
@@ -163,6 +168,15 @@ func (s *sink) prepare(ctx context.Context) error {
 	if _, err := broker.Prepare(ctx, s.asking, s.cfg.Topics, s.cfg.Use()); err != nil {
 		return fmt.Errorf("topics at %v: %w", s.cfg.Broker.Brokers, err)
 	}
+	if s.ids, err = topicIDs(ctx, s.asking, storedTopics()...); err != nil {
+		return err
+	}
+	if len(s.ids) < len(storedTopics()) {
+		return errors.New("topics vanished while the sink started: are they being deleted? Start it again")
+	}
+	if s.env.Inserter != nil {
+		return nil
+	}
 	conn, err := clickhouse.Open(s.cfg.ClickHouse)
 	if err != nil {
 		return err
@@ -170,12 +184,6 @@ func (s *sink) prepare(ctx context.Context) error {
 	defer func() { _ = conn.Close() }()
 	if err := s.retry(ctx, func(ctx context.Context) error { return s.migrate(ctx, conn) }, nil); err != nil {
 		return err
-	}
-	if s.ids, err = topicIDs(ctx, s.asking, storedTopics()...); err != nil {
-		return err
-	}
-	if len(s.ids) < len(storedTopics()) {
-		return errors.New("topics vanished while the sink started: are they being deleted? Start it again")
 	}
 	return s.retry(ctx, func(ctx context.Context) error { return s.number(ctx, conn) }, nil)
 }
@@ -204,7 +212,7 @@ func (s *sink) close() {
 			client.Close()
 		}
 	}
-	if s.server != nil {
+	if s.server != nil && s.env.Inserter == nil {
 		_ = s.server.Close()
 	}
 	if s.batch != nil {

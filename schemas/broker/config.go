@@ -12,6 +12,10 @@ type Config struct {
 	Brokers []string `koanf:"brokers" doc:"host:port of some brokers; the rest is learnt from them"`
 	TLS     TLS      `koanf:"tls"`
 	SASL    SASL     `koanf:"sasl"`
+
+	// More is what a program adds that brings its own network or pace, as a
+	// simulation does. It wins over ours and is no setting of a person's.
+	More []kgo.Opt `koanf:"-"`
 }
 
 // Validate gives the first thing that is wrong, and its reason. It opens no file.

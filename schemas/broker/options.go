@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,7 +25,7 @@ func (c Config) Options(clientID string) ([]kgo.Opt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]kgo.Opt{
+	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(clientID),
 		// A topic that is missing is an error, not one partition with the
@@ -37,7 +38,8 @@ func (c Config) Options(clientID string) ([]kgo.Opt, error) {
 		kgo.DisableClientMetrics(),
 		// New partitions and leaders are seen within this time at the latest.
 		kgo.MetadataMaxAge(time.Minute),
-	}, security...), nil
+	}
+	return slices.Concat(opts, security, c.More), nil
 }
 
 // ProducerOptions make a producer that loses nothing, doubles nothing and
