@@ -9,7 +9,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench quality fuzz generate tidy clean
+.PHONY: help build demo test simulate race lint bench quality fuzz generate tidy clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,14 @@ demo: ## a fleet's money live, in one process: make demo ARGS="--for 60s --speed
 
 test: ## every test
 	go test -timeout 40m $(PACKAGES)
+	go test -tags synctests -timeout 10m ./deploy/simulation/
+
+# In virtual time: see deploy/simulation/doc.go.
+SIMULATE := SEED SEEDS HOURS NODES LOG
+SEEDS    ?= 1
+simulate: ## long runs in virtual time: make simulate SEEDS=3 HOURS=24 NODES=100, SEED=n to repeat one
+	$(foreach v,$(SIMULATE),$(if $($(v)),GPUMETER_SIMULATE_$(v)=$($(v)))) \
+	  go test -tags synctests -v -count 1 -timeout 0 -run 'TestLong' ./deploy/simulation/
 
 race: ## the unit tests under the race detector
 	go test -race -short -timeout 40m $(RACE)

@@ -71,6 +71,7 @@ type held struct {
 type line struct {
 	queue []any // contract.Sample and rows of schemas
 	next  int   // of the events that are handed to the present collector
+	fresh int   // where the events of the present second begin
 }
 
 const second = int64(1000)
@@ -97,13 +98,17 @@ func newPlant(cfg fleet.Config, m mischief, seed uint64, dir string, collectors 
 	return p, nil
 }
 
-// step lets the fleet go on to now, Unix ms, or to its end. p.mu is held.
+// step lets the fleet go on to the second of now, Unix ms, or to its end. p.mu is
+// held.
 func (p *plant) step(now int64) error {
-	for now = min(now, p.end); p.now < now; {
+	for now = min(now, p.end); p.now+second <= now; {
 		if p.now%(3600*second) == 0 {
 			p.hour()
 		}
-		to := min(now, p.now+second-p.now%second)
+		for _, l := range p.lines {
+			l.fresh = len(l.queue)
+		}
+		to := p.now + second
 		if err := p.fleet.Step(to, filter{p.record, p}); err != nil {
 			return err
 		}
@@ -178,7 +183,7 @@ func (p *plant) pass(node string, event any) error {
 		p.hold(l, event, ts+p.dice.Int64N(1800)*second)
 	default:
 		l.queue = append(l.queue, event)
-		if n := len(l.queue); p.one(m.swap) && n-2 >= l.next {
+		if n := len(l.queue); p.one(m.swap) && n-2 >= l.fresh {
 			l.queue[n-1], l.queue[n-2] = l.queue[n-2], l.queue[n-1]
 		}
 	}
