@@ -17,7 +17,6 @@ replace (
 )
 
 require (
-	github.com/ClickHouse/ch-go v0.74.0 // indirect
 	github.com/NVIDIA/go-nvml v0.13.4-1 // indirect
 	github.com/andybalholm/brotli v1.2.6 // indirect
 	github.com/apache/arrow/go/v17 v17.0.0 // indirect
@@ -86,6 +85,7 @@ require (
 )
 
 require (
+	github.com/ClickHouse/ch-go v0.74.0
 	github.com/ClickHouse/clickhouse-go/v2 v2.50.0
 	github.com/clipperhouse/displaywidth v0.11.0
 	github.com/compose-spec/compose-go/v2 v2.16.2

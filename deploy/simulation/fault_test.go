@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gpumeter/gpumeter/processor"
 	"github.com/gpumeter/gpumeter/schemas"
 )
 
@@ -38,6 +39,8 @@ func kinds() []kind {
 		{"stop a collector", func(w *world, d *rand.Rand) { w.restart(d, "collector", (*post).leave) }},
 		{"one more processor", (*world).guest},
 		{"errors of a broker", (*world).errors},
+		{"errors of a broker", (*world).errors},
+		{"refused transactions", (*world).abort},
 		{"lost connections", (*world).shake},
 		{"slow connections", (*world).slow},
 		{"a process cut off", (*world).cutOff},
@@ -160,9 +163,16 @@ func answers() []answer {
 func (w *world) errors(d *rand.Rand) {
 	a := answers()[d.IntN(len(answers()))]
 	w.log.Info("errors", "key", a.key.Name(), "error", a.err.Message)
-	// TransactionAbortable is said before anything was ended.
 	fault := kfake.Fault{Keys: []kmsg.Key{a.key}, Err: a.err, Count: 1 + d.IntN(8), TopLevel: topLevel(a.key)}
 	h := w.fake.Fault(fault)
+	time.Sleep(upTo(d, 10*time.Second, 3*time.Minute))
+	h.Remove()
+}
+
+// abort refuses the next few commits of the meters or of the detectors.
+func (w *world) abort(d *rand.Rand) {
+	group := []string{processor.DefaultConfig().Group, processor.DefaultDetect().Group}[d.IntN(2)]
+	h := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Group: group, Err: kerr.IllegalGeneration, Count: 1 + d.IntN(4)})
 	time.Sleep(upTo(d, 10*time.Second, 3*time.Minute))
 	h.Remove()
 }

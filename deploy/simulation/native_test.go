@@ -90,10 +90,10 @@ func (r *native) column(kind string, rows int) (c column, err error) {
 		}
 		rows = r.last(c)
 	}
-	switch {
-	case kind == lowCardinality:
+	switch kind {
+	case lowCardinality:
 		c.texts = r.dictionary(rows)
-	case kind == "String":
+	case "String":
 		c.texts = make([]string, rows)
 		for i := range c.texts {
 			c.texts[i] = r.text()
@@ -150,7 +150,8 @@ func unsigned(b []byte) (v uint64) {
 // integers reads numbers of the width of a type: enums, instants and decimals are
 // integers underneath.
 func (r *native) integers(kind string, rows int) ([]int64, error) {
-	width, signed := 0, true
+	var width int
+	signed := true
 	base, _, _ := strings.Cut(kind, "(")
 	switch base {
 	case "Bool", "UInt8":

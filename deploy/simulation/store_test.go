@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
 
@@ -24,8 +25,7 @@ import (
 )
 
 // A store stands in for ClickHouse: it keeps the newest version of each cell, as
-// the table cells does, and nothing of the other tables. It is handed to sinks as
-// their inserter, and to verify as the ledger.
+// the table cells does, and nothing of the other tables. To verify it is the ledger.
 type store struct {
 	mu      sync.Mutex
 	cells   map[cellKey]cell
@@ -60,8 +60,33 @@ func (s *store) set(away, lossy bool) {
 	s.away, s.lossy = away, lossy
 }
 
+// A session is how one sink reaches the store: by the cable that it reaches the
+// brokers by. An insert takes a while, so that a sink may die before it or after it.
+type session struct {
+	store *store
+	cable *cable
+}
+
+const insertTakes = time.Second // at most
+
 // Insert is insert.Inserter's.
-func (s *store) Insert(_ context.Context, table string, input proto.Input) error {
+func (s session) Insert(_ context.Context, table string, input proto.Input) error {
+	time.Sleep(rand.N(insertTakes))
+	if s.cable.isCut() {
+		return refused()
+	}
+	err := s.store.insert(table, input)
+	time.Sleep(rand.N(insertTakes))
+	if s.cable.isCut() {
+		return refused()
+	}
+	return err
+}
+
+// Close is insert.Inserter's. Whoever hands an inserter to a sink closes it.
+func (session) Close() error { return errors.New("a sink closed what is not its own") }
+
+func (s *store) insert(table string, input proto.Input) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inserts++
@@ -80,9 +105,6 @@ func (s *store) Insert(_ context.Context, table string, input proto.Input) error
 	}
 	return nil
 }
-
-// Close is insert.Inserter's. The store outlives its sinks.
-func (s *store) Close() error { return errors.New("a sink closed what is not its own") }
 
 // put is what the table's engine does: of one key the greatest version stays, and
 // of equal ones either.

@@ -96,7 +96,7 @@ func newWorld(t *testing.T, cfg config) *world {
 // epochEnd answers where an epoch of a leader ends. No leader here loses records, so
 // all that is there is valid. (The embedded broker answers "nothing is" until a new
 // leader has appended something, from which clients conclude that all was lost.)
-func (w *world) epochEnd(req kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the order is kfake's
+func (w *world) epochEnd(req kmsg.Request) (kmsg.Response, error, bool) {
 	w.fake.KeepControl()
 	asked := req.(*kmsg.OffsetForLeaderEpochRequest)
 	resp := asked.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
@@ -186,7 +186,7 @@ func (w *world) runSink(ctx context.Context, c *cable) error {
 	cfg := sink.DefaultConfig()
 	cfg.Broker, cfg.Topics, cfg.Flush.Every = w.brokers(c), w.layout(), w.cfg.pace
 	cfg.ClickHouse = "clickhouse://nowhere" // the store takes its place
-	return sink.Run(ctx, cfg, sink.Env{Log: w.log, Meter: noop.Meter{}, Inserter: w.store})
+	return sink.Run(ctx, cfg, sink.Env{Log: w.log, Meter: noop.Meter{}, Inserter: session{w.store, c}})
 }
 
 func (w *world) runCollector(ctx context.Context, c *cable, n int) error {
