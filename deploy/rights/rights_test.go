@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -160,20 +161,21 @@ const idleSamples = 36
 // input is a small directory of events with something for each stream.
 func input(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir, from := t.TempDir(), time.Now().Add(-time.Hour).UnixMilli()
+	at := func(text string) string { return strings.ReplaceAll(text, "FROM", strconv.FormatInt(from, 10)) }
 	var samples strings.Builder
-	for i := range idleSamples {
-		fmt.Fprintf(&samples, `{"ts":%d,"node":"n1","gpu":"g0","interval_ms":10000,"utilization":0.0}`+"\n", 1700000000000+10_000*i)
+	for i := range int64(idleSamples) {
+		fmt.Fprintf(&samples, `{"ts":%d,"node":"n1","gpu":"g0","utilization":0.0}`+"\n", from+10_000*i)
 	}
 	for name, text := range map[string]string{
-		"resources.ndjson":   `{"resource":"i-1","node":"n1","gpus":["g0"],"from":0,"cluster":"c","provider":"p","region":"r","sku":"s","gpu_model":"m"}`,
-		"prices.csv":         "provider,region,sku,pricing_category,currency,price_per_hour,effective_from,known_at\np,r,s,on_demand,USD,3.6,1600000000000,1600000000000",
-		"tags.csv":           "match,set,effective_from,priority\nallocation=*,team=a,1600000000000,1",
-		"allocations.ndjson": `{"allocation":"a1","event":"start","ts":1700000000000,"gpus":[{"node":"n1","gpu":"g0"}],"user":"u"}`,
+		"resources.ndjson":   `{"resource":"i-1","node":"n1","gpus":["g0"],"from":FROM,"cluster":"c","provider":"p","region":"r","sku":"s","gpu_model":"m"}`,
+		"prices.csv":         "provider,region,sku,pricing_category,currency,price_per_hour,effective_from,known_at\np,r,s,on_demand,USD,3.6,FROM,FROM",
+		"tags.csv":           "match,set,effective_from,priority\nallocation=*,team=a,FROM,1",
+		"allocations.ndjson": `{"allocation":"a1","event":"start","ts":FROM,"gpus":[{"node":"n1","gpu":"g0"}],"user":"u"}`,
 		"samples.ndjson":     samples.String() + "nonsense",
-		"processes.ndjson":   `{"ts":1700000000000,"node":"n1","gpu":"g0","pid":7}`,
+		"processes.ndjson":   `{"ts":FROM,"node":"n1","gpu":"g0","pid":7}`,
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(at(text)+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
