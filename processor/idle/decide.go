@@ -113,7 +113,7 @@ func (d *Detector) revise(a *allocation, s *Settings, place int64, e event) sche
 		f.Status, f.ResolvedAt = schemas.StatusResolved, e.at
 	}
 	a.describeFinding(s, e)
-	a.decided, a.pinned = place, min(place, a.said(), d.marked())
+	a.decided, a.pinned = place, d.marked(min(place, a.said()))
 	out := *f
 	if !a.open() {
 		a.resolved, a.counts, a.total = e.at, false, 0

@@ -13,7 +13,7 @@ type Detector struct {
 	cfg         Config
 	longest     int64
 	allocations map[string]*allocation
-	engines     map[uint32]watermark
+	engines     map[uint32]*watermark
 	behind      int64 // the least of them; never = there are none
 	seen        int64 // newest instant of all rows
 	tariffs     map[tariff]*tariff
@@ -22,9 +22,35 @@ type Detector struct {
 	sweep       sweep
 }
 
-// A watermark is the instant before which an engine has said everything in time,
-// and the place of the record that told.
-type watermark struct{ at, place int64 }
+// A watermark is the instant before which an engine has said everything in time.
+// Its places are those of the records that told, one a cell, as far back as
+// anything is needed: who recovers must know what held an allocation back then,
+// or would be ahead of what has been decided.
+type watermark struct {
+	at     int64
+	places []int64
+}
+
+// inForce is the place of a mark that was known at place, of the first one if none
+// was.
+func (m *watermark) inForce(place int64) int64 {
+	n := m.before(place)
+	return m.places[max(n-1, 0)]
+}
+
+// before is how many places are at place or before it.
+func (m *watermark) before(place int64) int {
+	n, found := slices.BinarySearch(m.places, place)
+	if found {
+		n++
+	}
+	return n
+}
+
+// forget drops the places that are not needed to recover from place.
+func (m *watermark) forget(place int64) {
+	m.places = slices.Delete(m.places, 0, max(m.before(place)-1, 0))
+}
 
 // New checks cfg.
 func New(cfg Config) (*Detector, error) {
@@ -33,7 +59,7 @@ func New(cfg Config) (*Detector, error) {
 	}
 	return &Detector{
 		cfg: cfg.withDefaults(), longest: cfg.longest(), allocations: map[string]*allocation{},
-		engines: map[uint32]watermark{}, behind: never, seen: -never, tariffs: map[tariff]*tariff{},
+		engines: map[uint32]*watermark{}, behind: never, seen: -never, tariffs: map[tariff]*tariff{},
 	}, nil
 }
 
@@ -87,21 +113,30 @@ func (d *Detector) Restore(place int64, f *schemas.Finding) {
 // Needs is the place of the first record that the detector is a function of,
 // beside its findings; ok is false when there is none.
 func (d *Detector) Needs() (place int64, ok bool) {
-	place = never
-	for _, a := range d.allocations {
-		place = min(place, a.needs())
+	needed := d.needed()
+	place = d.marked(needed)
+	for _, m := range d.engines {
+		m.forget(needed)
 	}
-	place = min(place, d.marked())
 	return place, place != never
 }
 
-// marked is the first place of the watermarks.
-func (d *Detector) marked() int64 {
+// needed is the first place of the records that the allocations are a function of.
+func (d *Detector) needed() int64 {
 	place := never
-	for _, m := range d.engines {
-		place = min(place, m.place)
+	for _, a := range d.allocations {
+		place = min(place, a.needs())
 	}
 	return place
+}
+
+// marked is the first place of the watermarks that were in force at place, or place.
+func (d *Detector) marked(place int64) int64 {
+	first := place
+	for _, m := range d.engines {
+		first = min(first, m.inForce(place))
+	}
+	return first
 }
 
 // take learns rows and touches the allocations that they concern.
@@ -132,7 +167,7 @@ func (d *Detector) take(place int64, rows []schemas.Activity) {
 	for _, a := range d.touched {
 		if place == a.decided && a.open() {
 			a.count() // the revision knew all of this record
-			a.pinned = min(place, a.said(), d.marked())
+			a.pinned = d.marked(min(place, a.said()))
 		}
 	}
 	if d.dead() > hour {
@@ -142,11 +177,17 @@ func (d *Detector) take(place int64, rows []schemas.Activity) {
 
 // mark notes a watermark. It reports whether that moved it.
 func (d *Detector) mark(place int64, r *schemas.Activity) bool {
-	old, ok := d.engines[r.Engine]
-	if ok && r.From <= old.at {
+	m := d.engines[r.Engine]
+	switch {
+	case m == nil:
+		m = &watermark{places: []int64{place}}
+		d.engines[r.Engine] = m
+	case r.From <= m.at:
 		return false
+	case r.From/d.cfg.cell > m.at/d.cfg.cell:
+		m.places = append(m.places, place)
 	}
-	d.engines[r.Engine], d.seen = watermark{r.From, place}, max(d.seen, r.From)
+	m.at, d.seen = r.From, max(d.seen, r.From)
 	d.compare()
 	return true
 }
@@ -258,7 +299,7 @@ func (d *Detector) dead() int64 { return d.seen - mod(d.seen, hour) - day }
 // did. An open finding stays open: nobody knows.
 func (d *Detector) bury() {
 	dead := d.dead()
-	maps.DeleteFunc(d.engines, func(_ uint32, m watermark) bool { return m.at < dead })
+	maps.DeleteFunc(d.engines, func(_ uint32, m *watermark) bool { return m.at < dead })
 	d.compare()
 	for _, name := range slices.Sorted(maps.Keys(d.allocations)) {
 		a := d.allocations[name]

@@ -103,10 +103,7 @@ func (o *oracle) take(r *schemas.Activity) (said bool) {
 		return true
 	}
 	if r.To > p.end {
-		if r.From <= p.end {
-			p.step = r.To - p.end
-		}
-		p.end = r.To
+		p.step, p.end = r.To-max(r.From, p.end), r.To
 	}
 	p.first = min(p.first, r.From)
 	if r.To > p.released && r.State != unknown {

@@ -64,7 +64,7 @@ type part struct {
 	engine           uint32 // samples partition that speaks for it
 	first            int64  // earliest instant that was said
 	end              int64  // everything before it has been said
-	step             int64  // how far the last row moved end
+	step             int64  // how much the last row that moved end said
 	released         int64  // since when it is no longer held; never while it is
 	freed            int64  // place of the record that said so; never while it is held
 	left             uint32 // how many GPUs the allocation holds after that
@@ -91,9 +91,7 @@ func (p *part) name() string {
 // said notes that row speaks for its stretch.
 func (p *part) said(row *schemas.Activity) {
 	if row.To > p.end {
-		if row.From <= p.end {
-			p.step = min(row.To-p.end, maxStep)
-		}
+		p.step = min(row.To-max(row.From, p.end), maxStep)
 		p.end, p.engine = row.To, row.Engine
 	}
 	p.first = min(p.first, row.From)

@@ -71,19 +71,11 @@ func TestRecoveredIsUninterrupted(t *testing.T) {
 				t.Fatalf("recovered after record %d (from %d); record %d gives\n%s\nuninterrupted\n%s", crash, needs, i+1, list(got), list(want))
 			}
 		}
-		if got, want := place(again), place(d); got != want {
-			t.Errorf("recovered needs %v, uninterrupted %v", got, want)
-		}
 	})
 	t.Logf("%d of %d recoveries had something to forget", forgotten, recoveries)
 	if recoveries >= 100 && forgotten == 0 { // a short run has too few to judge by
 		t.Errorf("none of %d recoveries had anything to forget", recoveries)
 	}
-}
-
-func place(d *Detector) string {
-	p, ok := d.Needs()
-	return fmt.Sprint(p, ok)
 }
 
 func list(all []schemas.Finding) (text string) {
