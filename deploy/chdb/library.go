@@ -16,6 +16,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/gpumeter/gpumeter/deploy/lock"
 )
 
 // The library is pinned: a newer one is a change of this file, with the abuse
@@ -59,11 +61,11 @@ func library(ctx context.Context, dir string, pack func(ctx context.Context, int
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make the cache directory: %w", err)
 	}
-	lock, err := lockFile(ctx, filepath.Join(dir, "fetch.lock"))
+	held, err := lock.File(ctx, filepath.Join(dir, "fetch.lock"))
 	if err != nil {
 		return "", fmt.Errorf("wait for another process that fetches the engine: %w", err)
 	}
-	defer func() { _ = lock.Close() }()
+	defer func() { _ = held.Close() }()
 	if complete(path) {
 		return path, nil
 	}

@@ -68,24 +68,3 @@ func TestMissingNPMNamesTheFix(t *testing.T) {
 		t.Errorf("error %v names no fix", err)
 	}
 }
-
-func TestLockIsExclusiveAndObeysTheContext(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
-	held, err := lockFile(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := lockFile(ctx, path); !errors.Is(err, context.Canceled) {
-		t.Errorf("second lock: %v, want canceled", err)
-	}
-	if err := held.Close(); err != nil {
-		t.Fatal(err)
-	}
-	again, err := lockFile(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = again.Close()
-}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/gpumeter/gpumeter/deploy/lock"
 )
 
 // Defaults of Options.
@@ -123,11 +125,11 @@ func openDir(ctx context.Context, dir string) (*os.File, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
-	lock, err := lockFile(ctx, filepath.Join(dir, "gpumeter.lock"))
+	held, err := lock.File(ctx, filepath.Join(dir, "gpumeter.lock"))
 	if err != nil {
 		return nil, fmt.Errorf("%s is in use by another process: end it, or choose another directory: %w", dir, err)
 	}
-	return lock, nil
+	return held, nil
 }
 
 // listen opens the public ports and writes the configuration.

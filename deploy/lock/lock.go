@@ -1,4 +1,6 @@
-package chdb
+// Package lock holds a file's exclusive lock, for what only one process at a
+// time may do. It says nothing about threads of one process.
+package lock
 
 import (
 	"context"
@@ -9,10 +11,10 @@ import (
 	"time"
 )
 
-// lockFile takes the exclusive lock of path and waits for it until ctx ends.
+// File takes the exclusive lock of path and waits for it until ctx ends.
 // The lock lasts until every process that has the returned file open closes
 // it, or dies.
-func lockFile(ctx context.Context, path string) (*os.File, error) {
+func File(ctx context.Context, path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
