@@ -1,7 +1,6 @@
 package property
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -9,9 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"testing"
 
+	"github.com/gpumeter/gpumeter/deploy/cells"
 	"github.com/gpumeter/gpumeter/deploy/oracle"
 	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
@@ -125,7 +123,7 @@ func (d delivery) options() oracle.Options {
 
 // run delivers an input and gives the rows that stand at the end, in order.
 func (d delivery) run(in input) ([]oracle.Row, error) {
-	ledger := cells{}
+	ledger := cells.New()
 	for k := range d.engines {
 		e, err := engine.New(engine.Config{
 			Window: d.window, Grace: 30_000, EarlyEvery: 10_000, KeepSamples: 45 * 86_400_000, Epsilon: uint32(d.epsilon), IdleMemory: 1 << 30,
@@ -136,7 +134,7 @@ func (d delivery) run(in input) ([]oracle.Row, error) {
 		}
 		d.feed(e, in, ledger)
 	}
-	return ledger.rows(), nil
+	return ledger.Rows(), nil
 }
 
 // feed hands the events to e part by part, with the horizon somewhere between
@@ -193,102 +191,4 @@ func (d delivery) hand(e *engine.Engine, events []any, r *rand.Rand) {
 
 func sortedKeys(m map[string]*contract.Batch) []string {
 	return slices.Sorted(maps.Keys(m))
-}
-
-// cells is the newest revision of every cell: what the sink makes of the topic.
-type cells map[cellKey][]oracle.Row
-
-type cellKey struct {
-	node, resource, gpu string
-	window              int64
-}
-
-// Report ignores dead letters: they are not part of the ledger.
-func (c cells) Report(schemas.DeadLetter) {}
-
-// Costs replaces the cells of a batch.
-func (c cells) Activity([]schemas.Activity) {}
-
-func (c cells) Costs(b *schemas.Costs) {
-	fresh := map[cellKey]bool{}
-	for i := range b.Len() {
-		key := cellKey{at(b.Node, i), at(b.Resource, i), at(b.GPU, i), b.Window[i]}
-		if !fresh[key] {
-			fresh[key] = true
-			delete(c, key)
-		}
-		if b.State[i] != 0 {
-			c[key] = append(c[key], row(b, i))
-		}
-	}
-}
-
-func (c cells) rows() []oracle.Row {
-	var all []oracle.Row
-	for _, rows := range c {
-		all = append(all, rows...)
-	}
-	slices.SortFunc(all, func(a, b oracle.Row) int { return a.Compare(&b) })
-	return all
-}
-
-func at(t schemas.Text, i int) string { return t.Dict[t.Index[i]] }
-
-// row reads row i of a batch in the oracle's terms.
-func row(b *schemas.Costs, i int) oracle.Row {
-	r := oracle.Row{
-		WindowStart: b.WindowStart[i], WindowEnd: b.WindowEnd[i], Resource: at(b.Resource, i), GPU: at(b.GPU, i),
-		Slice: at(b.Slice, i), Allocation: at(b.Allocation, i), State: oracle.State(b.State[i]),
-		Cluster: at(b.Cluster, i), Node: at(b.Node, i), Provider: at(b.Provider, i), Region: at(b.Region, i), SKU: at(b.SKU, i), GPUModel: at(b.Model, i),
-		User: at(b.User, i), Name: at(b.Name, i), Namespace: at(b.Namespace, i),
-		Team: at(b.Team, i), Project: at(b.Project, i), CostCenter: at(b.CostCenter, i), Environment: at(b.Environment, i),
-		Model: at(b.AIModel, i), ModelVersion: at(b.ModelVersion, i), Phase: at(b.Phase, i), Labels: labels(at(b.Labels, i)),
-		Attribution: [...]string{"none", "exclusive", "given", "equal", "slice"}[b.Attribution[i]],
-		GPUMs:       b.GPUMs[i], UsedGPUMs: b.UsedGPUMs[i],
-		Utilization: reported(uint64(b.Utilization[i]), uint64(schemas.Absent32)), SMActive: reported(uint64(b.SMActive[i]), uint64(schemas.Absent32)),
-		MemoryMax: reported(b.MemoryMax[i], schemas.Absent64), Energy: reported(b.Energy[i], schemas.Absent64),
-		Priced: b.PriceStatus[i] == schemas.Priced, Currency: at(b.Currency, i), PriceID: at(b.PriceID, i),
-		PositionFrom: int64(b.PositionFrom[i]), PositionTo: int64(b.PositionTo[i]),
-	}
-	if r.Priced {
-		r.ListCost, r.EffectiveCost, r.UsedCost, r.WasteCost = b.ListCost[i], b.EffectiveCost[i], b.UsedCost[i], b.WasteCost[i]
-	}
-	begin := uint32(0)
-	if i > 0 {
-		begin = b.RunsEnd[i-1]
-	}
-	for _, ms := range b.Runs[begin:b.RunsEnd[i]] {
-		r.Runs = append(r.Runs, int64(ms))
-	}
-	return r
-}
-
-func reported(v, absent uint64) int64 {
-	if v == absent {
-		return oracle.Absent
-	}
-	return int64(v)
-}
-
-// labels reads a JSON object; a text that is none gives a label that no input has.
-func labels(text string) []oracle.Label {
-	if text == "" {
-		return nil
-	}
-	var object map[string]string
-	if err := json.Unmarshal([]byte(text), &object); err != nil {
-		return []oracle.Label{{Key: "not JSON", Value: text}}
-	}
-	var list []oracle.Label
-	for k, v := range object {
-		list = append(list, oracle.Label{Key: k, Value: v})
-	}
-	slices.SortFunc(list, func(a, b oracle.Label) int { return strings.Compare(a.Key, b.Key) })
-	return list
-}
-
-func TestLabelsThatAreNotJSONAreSeen(t *testing.T) {
-	if got := labels("{"); len(got) != 1 || got[0].Key != "not JSON" {
-		t.Errorf("%v", got)
-	}
 }
