@@ -67,7 +67,7 @@ func (f *Finder) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if broker.Classify(err) != broker.Retry {
+		if !member.Retry(err) {
 			return err
 		}
 		f.cfg.Log.Warn("starting over from what is committed", "error", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -30,6 +29,7 @@ type Member struct {
 	assigned *assigned
 	kill     context.CancelFunc // ends all that the client does
 	open     bool
+	began    time.Time // when the open transaction was opened, or the last one
 	refused  *refusal
 }
 
@@ -105,7 +105,7 @@ func (m *Member) Rewind(ctx context.Context) error {
 	}
 	m.open = false
 	if _, err := m.session.End(ctx, kgo.TryAbort); err != nil {
-		return fmt.Errorf("rewinding to what is committed: %w", err)
+		return m.judge(fmt.Errorf("rewinding to what is committed: %w", err))
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (m *Member) begin() error {
 	if err := m.session.Begin(); err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
-	m.open, m.refused = true, &refusal{}
+	m.open, m.began, m.refused = true, time.Now(), &refusal{}
 	return nil
 }
 
@@ -144,11 +144,10 @@ func (m *Member) Commit(ctx context.Context, annotate func(*kmsg.TxnOffsetCommit
 	defer let.Stop()
 	committed, err = m.session.End(kgo.PreTxnCommitFnContext(ctx, annotate), kgo.TransactionEndTry(failed == nil))
 	if err != nil {
-		err = fmt.Errorf("ending a transaction (it took longer than transaction.timeout, or another process is also called %s in group %s, unless the brokers are away): %w",
-			m.cfg.Instance, m.cfg.Group, err)
+		err = fmt.Errorf("ending a transaction: %w", err)
 	}
 	if err = errors.Join(failed, err); err != nil {
-		return false, err
+		return false, m.judge(err)
 	}
 	return committed, nil
 }
@@ -180,25 +179,4 @@ func Outlive(ctx context.Context, by time.Duration) (context.Context, context.Ca
 		stop()
 		cancel()
 	}
-}
-
-// A refusal is the first error of the records of a transaction. It belongs to the
-// transaction: a record may be given up after the next one has begun.
-type refusal struct {
-	mu  sync.Mutex
-	err error
-}
-
-func (r *refusal) note(rec *kgo.Record, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("writing %d bytes to %s partition %d: %w", len(rec.Value), rec.Topic, rec.Partition, err)
-	}
-}
-
-func (r *refusal) first() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.err
 }

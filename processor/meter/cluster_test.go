@@ -156,7 +156,8 @@ type cable struct {
 	cut   bool
 }
 
-var errCut = errors.New("the cable is cut")
+// errCut is what the network says of it: a client tells it from what a broker says.
+var errCut error = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("the cable is cut")}
 
 // options make a client use the cable. When it is cut, the group soon forgets the
 // member, and the broker ends the transaction that it leaves open.

@@ -87,7 +87,7 @@ func (m *Meter) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if broker.Classify(err) != broker.Retry {
+		if !member.Retry(err) {
 			return err
 		}
 		m.cfg.Log.Warn("starting over from what is committed", "error", err)
