@@ -1,18 +1,19 @@
-# Needs Go, make, gcc, and npm (once, for the embedded ClickHouse engine).
+# Needs Go, make, gcc, and npm (once, for the embedded ClickHouse engine); test-kafka needs Java 17 and Maven (once, for Kafka).
 MODULES  := schemas collector processor sink deploy benchmarks
 BINARIES := gpumeter gpumeter-collector gpumeter-processor gpumeter-sink
 PACKAGES := $(MODULES:%=./%/...)
 # Pure and small packages, which the race detector can afford.
 RACE     := ./schemas/... ./collector/... ./processor/...
 FUZZTIME ?= 10s
+KAFKA    ?= real
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test simulate race lint bench quality fuzz generate tidy clean
+.PHONY: help build demo test test-kafka simulate race lint bench quality fuzz generate tidy clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## the binaries, into bin/
 	@mkdir -p bin
@@ -33,6 +34,9 @@ SEEDS    ?= 1
 simulate: ## long runs in virtual time: make simulate SEEDS=3 HOURS=24 NODES=100, SEED=n to repeat one
 	$(foreach v,$(SIMULATE),$(if $($(v)),GPUMETER_SIMULATE_$(v)=$($(v)))) \
 	  go test -tags synctests -v -count 1 -timeout 0 -run 'TestLong' ./deploy/simulation/
+
+test-kafka: ## what needs real Apache Kafka brokers; KAFKA=full takes its full time, half an hour
+	GPUMETER_KAFKA=$(KAFKA) go test -timeout 40m -count 1 ./deploy/kafka/... ./deploy/failover/...
 
 race: ## the unit tests under the race detector
 	go test -race -short -timeout 40m $(RACE)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,7 +102,7 @@ func (c *Cluster) format(ctx context.Context) error {
 			if err := os.WriteFile(n.path("properties"), propertiesText(c.properties(n)), 0o600); err != nil {
 				return fmt.Errorf("kafka: write the settings of node %d: %w", n.id, err)
 			}
-			cmd := c.javaCommand(ctx, "kafka.tools.StorageTool", append([]string{"format", "-t", id, "-c", n.path("properties")}, c.scram()...)...)
+			cmd := c.javaCommand(ctx, "kafka.tools.StorageTool", c.formatting(n, id)...)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("kafka: format the storage of node %d: %w: %s", n.id, err, tail(out))
 			}
@@ -109,6 +110,15 @@ func (c *Cluster) format(ctx context.Context) error {
 		})
 	}
 	return all.Wait()
+}
+
+// formatting are the arguments that format a node's storage.
+func (c *Cluster) formatting(n *Node, id string) []string {
+	arguments := append([]string{"format", "-t", id, "-c", n.path("properties")}, c.scram()...)
+	for _, name := range slices.Sorted(maps.Keys(c.options.Features)) {
+		arguments = append(arguments, "--feature", name+"="+strconv.Itoa(c.options.Features[name]))
+	}
+	return arguments
 }
 
 // clusterID is a random identifier in Kafka's spelling, never with a leading dash.

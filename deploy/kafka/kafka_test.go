@@ -75,9 +75,15 @@ func read(t *testing.T, c broker.Config, n int) (values []string) {
 	return values
 }
 
-// What was acknowledged is there after a kill, and after a stop in order.
-func TestOneNodeKeepsWhatItAcknowledged(t *testing.T) {
+func TestOneNode(t *testing.T) {
 	c := kafkatest.Start(t, kafka.Options{})
+	t.Run("topics are made", func(t *testing.T) { ensured(t, c, 1) })
+	t.Run("topics that were changed are refused", func(t *testing.T) { changesAreRefused(t, c) })
+	t.Run("what was acknowledged is kept", func(t *testing.T) { keepsWhatItAcknowledged(t, c) })
+}
+
+// keepsWhatItAcknowledged: it is there after a kill, and after a stop in order.
+func keepsWhatItAcknowledged(t *testing.T, c *kafka.Cluster) {
 	plain := broker.Config{Brokers: c.Addresses(kafka.Plaintext)}
 	cl := client(t, plain)
 	makeTopic(t, cl, 1)
@@ -104,6 +110,7 @@ func TestOneNodeKeepsWhatItAcknowledged(t *testing.T) {
 // Two of three are enough, one is not; who was away catches up.
 func TestThreeNodesOutliveOne(t *testing.T) {
 	c := kafkatest.Start(t, kafka.Options{Nodes: 3})
+	ensured(t, c, 3)
 	cl := client(t, broker.Config{Brokers: c.Addresses(kafka.Plaintext)})
 	makeTopic(t, cl, 3)
 	write(t, cl, "three")

@@ -143,7 +143,7 @@ func (n *Node) signal(s syscall.Signal) error {
 
 // start starts the node's process.
 func (n *Node) start() error {
-	log, err := os.OpenFile(n.path("log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(n.Log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("kafka: open the log of node %d: %w", n.id, err)
 	}
@@ -200,7 +200,7 @@ func (n *Node) awaitServing(ctx context.Context) error {
 
 // log is what the node has logged in its present life.
 func (n *Node) log() ([]byte, error) {
-	text, err := os.ReadFile(n.path("log"))
+	text, err := os.ReadFile(n.Log())
 	if err != nil {
 		return nil, fmt.Errorf("kafka: read the log of node %d: %w", n.id, err)
 	}
@@ -209,6 +209,9 @@ func (n *Node) log() ([]byte, error) {
 	}
 	return text[n.run.from:], nil
 }
+
+// Log is the file that the node logs to, in all its lives.
+func (n *Node) Log() string { return n.path("log") }
 
 // Said is the end of what the node has logged.
 func (n *Node) Said() string {

@@ -32,6 +32,7 @@ type Options struct {
 	Nodes    int               // 1 (also if 0) or 3
 	Security *Security         // nil = only Plaintext
 	Settings map[string]string // of server.properties, over those of this package
+	Features map[string]int    // levels other than this Kafka's own, as transaction.version: 1
 	HeapMB   int               // of each node; 0 = 256
 
 	// Advertise, when given, says what a node tells clients of a listener of
