@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,11 +31,12 @@ type bench struct {
 	client  *kgo.Client
 	adm     *kadm.Client
 	workers []*worker
+	timeout time.Duration // of the workers' transactions
 }
 
 func newBench(t *testing.T, o kafka.Options) *bench {
 	t.Helper()
-	b := &bench{t: t, cluster: kafkatest.Start(t, o)}
+	b := &bench{t: t, cluster: kafkatest.Start(t, o), timeout: leastTimeout}
 	b.brokers = b.cluster.Addresses(kafka.Plaintext)
 	makes := b.newClient()
 	if _, err := broker.Ensure(t.Context(), makes, layout()); err != nil {
@@ -154,6 +156,20 @@ func (b *bench) recoveries() (recoveries, aborts int) {
 		aborts += strings.Count(w.said.String(), `msg="transaction aborted`)
 	}
 	return recoveries, aborts
+}
+
+// generations is how often the groups have agreed on who has what, by what the
+// brokers have logged.
+func (b *bench) generations() (n int) {
+	b.t.Helper()
+	for _, node := range b.cluster.Nodes() {
+		text, err := os.ReadFile(node.Log())
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		n += strings.Count(string(text), "Stabilized group gpumeter-")
+	}
+	return n
 }
 
 func pid(w *worker) string { return strconv.Itoa(w.cmd.Process.Pid) }

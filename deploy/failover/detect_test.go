@@ -101,6 +101,7 @@ func (b *bench) sameFindings() (n int) {
 // on. After each takeover the findings are those of a detector that never died.
 func TestDetectorDiesAtEachStepOfACommit(t *testing.T) {
 	b := newBench(t, kafka.Options{})
+	b.timeout = hasty
 	all := dooms("detect", steps(2), often()...)
 	next := b.start("runner", all[0])
 	act := -1

@@ -53,9 +53,22 @@ func chaptersFor(all []doom) (chapters int) {
 // on. After each takeover what is published is what the oracle makes of what was said
 // so far, each revision once.
 func TestMeterDiesAtEachStepOfACommit(t *testing.T) {
-	b := newBench(t, kafka.Options{})
-	all := dooms("meter", steps(2), often()...)
-	s := newStory(t, 31, chaptersFor(all))
+	meterDies(t, kafka.Options{}, dooms("meter", steps(2), often()...))
+}
+
+// The same by the first version of the protocol, which brokers before 4.0 have.
+func TestMeterDiesAtEachStepOfAnOlderCommit(t *testing.T) {
+	all := dooms("meter", steps(1), often()...)
+	if !kafkatest.Full() {
+		all = dooms("meter", []kmsg.Key{kmsg.AddPartitionsToTxn, kmsg.AddOffsetsToTxn}, 1)
+	}
+	meterDies(t, kafka.Options{Features: map[string]int{"transaction.version": 1}}, all)
+}
+
+func meterDies(t *testing.T, o kafka.Options, all []doom) {
+	b := newBench(t, o)
+	b.timeout = hasty
+	s := newStory(t, 31, 8, chaptersFor(all))
 	at := b.relay(s, all)
 	f := b.check(s, at)
 	recoveries, _ := b.recoveries()

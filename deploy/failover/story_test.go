@@ -23,11 +23,11 @@ type story struct {
 	chapters []map[string]string // text by file
 }
 
-// newStory has every oddity that the generator knows, on eight nodes.
-func newStory(t *testing.T, seed uint64, chapters int) *story {
+// newStory has every oddity that the generator knows, on some nodes of two GPUs.
+func newStory(t *testing.T, seed uint64, nodes, chapters int) *story {
 	t.Helper()
 	s := &story{t: t, options: generate.Defaults()}
-	s.options.Seed, s.options.Nodes = seed, 8
+	s.options.Seed, s.options.Nodes = seed, nodes
 	t.Logf("generate seed %d", seed)
 	dir := t.TempDir()
 	if _, err := generate.Write(dir, s.options); err != nil {

@@ -82,17 +82,23 @@ func (o orders) run(ctx context.Context, end *ending, log *slog.Logger) error {
 		if err != nil {
 			panic(err) // the addresses are the test's
 		}
-		opts = append(opts, kgo.SessionTimeout(o.Session), kgo.HeartbeatInterval(o.Session/10), kgo.TransactionTimeout(o.Transaction))
+		opts = append(opts, kgo.SessionTimeout(o.Session), kgo.HeartbeatInterval(o.Session/10))
+		if o.Transaction < leastTimeout {
+			opts = append(opts, kgo.TransactionTimeout(o.Transaction)) // what the dead leave open is not worth waiting for
+		}
 		if end.doom.Stage == stage {
 			opts = append(opts, kgo.WithHooks(end), kgo.Dialer(end.dial))
 		}
 		return opts
 	}
-	m, err := meter.New(meter.Config{Client: client("meter"), Topics: layout(), Instance: o.Instance, Engine: processor.DefaultRules().Engine(), Log: log})
+	timeout := max(o.Transaction, leastTimeout)
+	m, err := meter.New(meter.Config{
+		Client: client("meter"), Topics: layout(), Instance: o.Instance, Engine: processor.DefaultRules().Engine(), Timeout: timeout, Log: log,
+	})
 	if err != nil {
 		return err
 	}
-	f, err := detect.New(detect.Config{Client: client("detect"), Topics: layout(), Instance: o.Instance, Idle: rule(), Log: log})
+	f, err := detect.New(detect.Config{Client: client("detect"), Topics: layout(), Instance: o.Instance, Idle: rule(), Timeout: timeout, Log: log})
 	if err != nil {
 		return err
 	}
@@ -101,6 +107,10 @@ func (o orders) run(ctx context.Context, end *ending, log *slog.Logger) error {
 	both.Go(func() error { return f.Run(ctx) })
 	return both.Wait()
 }
+
+// leastTimeout is the shortest time that a processor may be configured to give a
+// transaction.
+const leastTimeout = 10 * time.Second
 
 // layout is of few partitions, so that small inputs fill them.
 func layout() broker.Layout { return broker.Layout{Partitions: partitions, Replication: -1} }
