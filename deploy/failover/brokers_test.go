@@ -11,6 +11,7 @@ import (
 // Each of three brokers is killed and comes back while the processors work. They go
 // on without it, and none of them ends.
 func TestBrokersDieInTurn(t *testing.T) {
+	t.Parallel()
 	rounds := 1
 	if kafkatest.Full() {
 		rounds = 4

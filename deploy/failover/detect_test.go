@@ -100,6 +100,7 @@ func (b *bench) sameFindings() (n int) {
 // A detector dies at a step of its commit, and its successor at the next one, and so
 // on. After each takeover the findings are those of a detector that never died.
 func TestDetectorDiesAtEachStepOfACommit(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, kafka.Options{})
 	b.timeout = hasty
 	all := dooms("detect", steps(2), often()...)

@@ -53,11 +53,13 @@ func chaptersFor(all []doom) (chapters int) {
 // on. After each takeover what is published is what the oracle makes of what was said
 // so far, each revision once.
 func TestMeterDiesAtEachStepOfACommit(t *testing.T) {
+	t.Parallel()
 	meterDies(t, kafka.Options{}, dooms("meter", steps(2), often()...))
 }
 
 // The same by the first version of the protocol, which brokers before 4.0 have.
 func TestMeterDiesAtEachStepOfAnOlderCommit(t *testing.T) {
+	t.Parallel()
 	all := dooms("meter", steps(1), often()...)
 	if !kafkatest.Full() {
 		all = dooms("meter", []kmsg.Key{kmsg.AddPartitionsToTxn, kmsg.AddOffsetsToTxn}, 1)

@@ -26,6 +26,7 @@ func stormLasts() time.Duration {
 
 // Members join and leave all the time, while events come in and time goes on.
 func TestRebalanceStorm(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, kafka.Options{})
 	s := newStory(t, 34, 24, int(stormLasts()/tellEvery)+2)
 	dice := rand.New(rand.NewPCG(34, 1))

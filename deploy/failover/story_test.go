@@ -158,7 +158,7 @@ func same(t *testing.T, got, want []oracle.Row) {
 	}
 	lost, extra, i, k := 0, 0, 0, 0
 	for i < len(got) || k < len(want) {
-		order := 0
+		var order int
 		switch {
 		case i == len(got):
 			order = 1

@@ -14,7 +14,7 @@ import (
 
 // A freeze is where a processor stops for a while, and for how long.
 type freeze struct {
-	at   doom
+	at   doom // none = between two commits
 	long bool // until the brokers have ended its transaction; else until its partitions are another's
 }
 
@@ -32,37 +32,31 @@ func freezes() (all []freeze) {
 		d.Nth, d.Freeze = 1, true
 		all = append(all, freeze{d, false}, freeze{d, true})
 	}
-	return all
+	return append(all, freeze{doom{}, false}, freeze{doom{}, true})
 }
 
 // A processor that stands still in the middle of a commit, while another takes its
 // partitions over, is harmless when it goes on: what it still writes is refused, or
 // was waited for. It joins again by itself.
 func TestZombie(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, kafka.Options{})
 	all := freezes()
-	s := newStory(t, 32, 8, 4*len(all)+3)
+	s := newStory(t, 32, 8, 5*len(all)+3)
 	next := b.start("zombie-0", all[0].at)
 	chapter := 0
 	b.settled(b.tell(s, chapter))
 	for i, f := range all {
 		zombie := next
-		zombie.arm()
-		var tick int64
-		for limit := chapter + 3; !zombie.frozen(); {
-			if chapter++; chapter > limit {
-				t.Fatalf("%+v: it never came to it", f)
-			}
-			tick = b.tell(s, chapter)
-			await(t, "the worker to go on or freeze", func() bool { return zombie.frozen() || b.applied(tick) && b.detected() })
-		}
+		chapter = b.stopped(zombie, f.at, s, chapter)
 		after := doom{}
 		if i+1 < len(all) {
 			after = all[i+1].at
 		}
 		next = b.start(fmt.Sprintf("zombie-%d", i+1), after)
 		if f.long {
-			b.settled(tick)
+			chapter++
+			b.settled(b.tell(s, chapter))
 		} else {
 			await(t, "the groups to forget the zombie", func() bool { return !b.member(zombie) && b.member(next) })
 		}
@@ -82,6 +76,25 @@ func TestZombie(t *testing.T) {
 	t.Logf("%d freezes; %d chapters: %+v, %d recoveries, %d aborts", len(all), chapter+1, b.check(s, chapter), recoveries, aborts)
 }
 
+// stopped waits until the worker stands still, and gives the last chapter told.
+func (b *bench) stopped(zombie *worker, at doom, s *story, chapter int) int {
+	b.t.Helper()
+	if at.Stage == "" {
+		await(b.t, "the detectors", b.detected)
+		zombie.signal(syscall.SIGSTOP)
+	} else {
+		zombie.arm()
+	}
+	for limit := chapter + 3; !zombie.frozen(); {
+		if chapter++; chapter > limit {
+			b.t.Fatalf("%+v: it never came to it", at)
+		}
+		tick := b.tell(s, chapter)
+		await(b.t, "the worker to go on or freeze", func() bool { return zombie.frozen() || b.applied(tick) && b.detected() })
+	}
+	return chapter
+}
+
 // member reports whether a worker is a member of both groups.
 func (b *bench) member(w *worker) bool {
 	b.t.Helper()
@@ -98,23 +111,4 @@ func (b *bench) member(w *worker) bool {
 		}
 	}
 	return in == 2
-}
-
-// A processor without work stands still, and goes on when another has all it had.
-func TestIdleZombie(t *testing.T) {
-	b := newBench(t, kafka.Options{})
-	s := newStory(t, 33, 8, 4)
-	zombie := b.start("zombie", doom{})
-	b.settled(b.tell(s, 0))
-	await(t, "the detectors", b.detected)
-	zombie.signal(syscall.SIGSTOP)
-	heir := b.start("heir", doom{})
-	b.settled(b.tell(s, 1))
-	zombie.signal(syscall.SIGCONT)
-	b.settled(b.tell(s, 2))
-	await(t, "the zombie to join again", func() bool { return b.member(zombie) })
-	heir.stop()
-	b.settled(b.tell(s, 3))
-	zombie.stop()
-	b.check(s, 3)
 }

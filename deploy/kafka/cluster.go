@@ -138,9 +138,12 @@ func (c *Cluster) begin(ctx context.Context) error {
 	if err := all.Wait(); err != nil {
 		return err
 	}
-	return c.await(ctx, "the nodes to know each other", func(ctx context.Context, adm *kadm.Client) (bool, error) {
+	return c.await(ctx, "the nodes to know each other", func(ctx context.Context, adm *kadm.Client) error {
 		known, err := adm.ListBrokers(ctx)
-		return len(known) == len(c.nodes), err
+		if err == nil && len(known) < len(c.nodes) {
+			err = fmt.Errorf("%d of %d nodes", len(known), len(c.nodes))
+		}
+		return err
 	})
 }
 
@@ -187,38 +190,44 @@ func (c *Cluster) Authority() *Authority { return c.authority }
 // AwaitInSync waits until every partition has all its copies in sync: then the next
 // node may die.
 func (c *Cluster) AwaitInSync(ctx context.Context) error {
-	return c.await(ctx, "all copies to be in sync", func(ctx context.Context, adm *kadm.Client) (bool, error) {
+	return c.await(ctx, "all copies to be in sync", func(ctx context.Context, adm *kadm.Client) error {
 		topics, err := adm.ListTopicsWithInternal(ctx)
 		if err != nil {
-			return false, err
+			return err
 		}
 		for _, t := range topics {
 			for _, p := range t.Partitions {
-				if t.Err != nil || p.Err != nil || len(p.ISR) < len(p.Replicas) {
-					return false, nil
+				if err := errors.Join(t.Err, p.Err); err != nil {
+					return err
+				}
+				if len(p.ISR) < len(p.Replicas) {
+					return fmt.Errorf("%s partition %d has %d of %d copies in sync", t.Topic, p.Partition, len(p.ISR), len(p.Replicas))
 				}
 			}
 		}
-		return true, nil
+		return nil
 	})
 }
 
-// await asks the cluster until it says yes. An error is an answer too: no.
-func (c *Cluster) await(ctx context.Context, what string, yes func(context.Context, *kadm.Client) (bool, error)) error {
+// await asks the cluster until there is nothing against it.
+func (c *Cluster) await(ctx context.Context, what string, against func(context.Context, *kadm.Client) error) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Direct()...), kgo.DisableClientMetrics(),
 		kgo.MetadataMinAge(lookAgain)) // kadm is content with metadata of that age
 	if err != nil {
 		return fmt.Errorf("kafka: make a client: %w", err)
 	}
 	defer client.Close()
-	for {
-		ok, err := yes(ctx, kadm.NewClient(client))
-		if err == nil && ok {
+	for last := error(nil); ; {
+		err := against(ctx, kadm.NewClient(client))
+		if err == nil {
 			return nil
+		}
+		if ctx.Err() == nil { // else it is only that
+			last = err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("kafka: wait for %s: %w (last answer: %v)", what, context.Cause(ctx), err)
+			return fmt.Errorf("kafka: wait for %s: %w", what, errors.Join(context.Cause(ctx), last))
 		case <-time.After(lookAgain):
 		}
 	}

@@ -36,7 +36,7 @@ var pom []byte
 var log4j []byte
 
 // ErrUnavailable is wrapped by every error that says that Kafka cannot run here.
-var ErrUnavailable = errors.New("Apache Kafka cannot run here: it needs Java 17 or newer, and Maven once to fetch it (Debian: apt-get install openjdk-17-jre-headless maven)") //nolint:revive // a product's name
+var ErrUnavailable = errors.New("no Kafka can run here: it needs Java 17 or newer, and Maven once to fetch it (Debian: apt-get install openjdk-17-jre-headless maven)")
 
 // Home returns the directory that holds Kafka's jars, in the user's cache, and
 // fetches them with Maven when they are not there yet. It is safe to call from
