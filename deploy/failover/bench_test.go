@@ -31,12 +31,11 @@ type bench struct {
 	client  *kgo.Client
 	adm     *kadm.Client
 	workers []*worker
-	timeout time.Duration // of the workers' transactions
 }
 
 func newBench(t *testing.T, o kafka.Options) *bench {
 	t.Helper()
-	b := &bench{t: t, cluster: kafkatest.Start(t, o), timeout: leastTimeout}
+	b := &bench{t: t, cluster: kafkatest.Start(t, o)}
 	b.brokers = b.cluster.Addresses(kafka.Plaintext)
 	makes := b.newClient()
 	if _, err := broker.Ensure(t.Context(), makes, layout()); err != nil {

@@ -102,7 +102,6 @@ func (b *bench) sameFindings() (n int) {
 func TestDetectorDiesAtEachStepOfACommit(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, kafka.Options{})
-	b.timeout = hasty
 	all := dooms("detect", steps(2), often()...)
 	next := b.start("runner", all[0])
 	act := -1

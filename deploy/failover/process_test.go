@@ -45,17 +45,10 @@ func (l *log) String() string {
 	return l.text.String()
 }
 
-// Short enough for tests, long enough for a machine that has other work.
-const (
-	session = 2 * time.Second
-	// hasty is the timeout of transactions whose owners will be dead.
-	hasty = 3 * time.Second
-)
-
 // start starts a worker, which is killed at the end of the test if it still runs.
 func (b *bench) start(instance string, d doom) *worker {
 	b.t.Helper()
-	text, err := json.Marshal(orders{Brokers: b.brokers, Instance: instance, Session: session, Transaction: b.timeout, Doom: d})
+	text, err := json.Marshal(orders{Brokers: b.brokers, Instance: instance, Doom: d})
 	if err != nil {
 		b.t.Fatal(err)
 	}

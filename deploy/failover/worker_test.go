@@ -29,11 +29,9 @@ const ordersVariable = "GPUMETER_FAILOVER_ORDERS"
 
 // orders are what a worker is told.
 type orders struct {
-	Brokers     []string
-	Instance    string
-	Session     time.Duration // without a heartbeat for that long it is out of its groups
-	Transaction time.Duration // open for longer, brokers abort it
-	Doom        doom
+	Brokers  []string
+	Instance string
+	Doom     doom
 }
 
 // A doom is the request at which a worker dies, or freezes until it is resumed.
@@ -82,23 +80,19 @@ func (o orders) run(ctx context.Context, end *ending, log *slog.Logger) error {
 		if err != nil {
 			panic(err) // the addresses are the test's
 		}
-		opts = append(opts, kgo.SessionTimeout(o.Session), kgo.HeartbeatInterval(o.Session/10))
-		if o.Transaction < leastTimeout {
-			opts = append(opts, kgo.TransactionTimeout(o.Transaction)) // what the dead leave open is not worth waiting for
-		}
+		opts = append(opts, kgo.SessionTimeout(session), kgo.HeartbeatInterval(session/10))
 		if end.doom.Stage == stage {
 			opts = append(opts, kgo.WithHooks(end), kgo.Dialer(end.dial))
 		}
 		return opts
 	}
-	timeout := max(o.Transaction, leastTimeout)
 	m, err := meter.New(meter.Config{
-		Client: client("meter"), Topics: layout(), Instance: o.Instance, Engine: processor.DefaultRules().Engine(), Timeout: timeout, Log: log,
+		Client: client("meter"), Topics: layout(), Instance: o.Instance, Engine: processor.DefaultRules().Engine(), Timeout: transaction, Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	f, err := detect.New(detect.Config{Client: client("detect"), Topics: layout(), Instance: o.Instance, Idle: rule(), Timeout: timeout, Log: log})
+	f, err := detect.New(detect.Config{Client: client("detect"), Topics: layout(), Instance: o.Instance, Idle: rule(), Timeout: transaction, Log: log})
 	if err != nil {
 		return err
 	}
@@ -108,9 +102,14 @@ func (o orders) run(ctx context.Context, end *ending, log *slog.Logger) error {
 	return both.Wait()
 }
 
-// leastTimeout is the shortest time that a processor may be configured to give a
-// transaction.
-const leastTimeout = 10 * time.Second
+const (
+	// session is after what time without a heartbeat a worker is out of its groups:
+	// short enough for tests, long enough for a machine that has other work.
+	session = 2 * time.Second
+	// transaction is after what time brokers give an open one up. A processor cannot
+	// be configured to less.
+	transaction = 10 * time.Second
+)
 
 // layout is of few partitions, so that small inputs fill them.
 func layout() broker.Layout { return broker.Layout{Partitions: partitions, Replication: -1} }

@@ -12,14 +12,20 @@ import (
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
 
-// ErrExpired says that the brokers have given up a transaction that was open for
-// longer than its timeout: they, or this process, stood still. Nothing of it was
-// written; a new member of the same name may go on.
-var ErrExpired = errors.New("the transaction was open for longer than transaction.timeout, and the brokers gave it up")
+// Nothing is written of a transaction that ends with one of these, and a new member of
+// the same name may go on.
+var (
+	// ErrExpired says that it was open for longer than its timeout: the brokers, or
+	// this process, stood still.
+	ErrExpired = errors.New("the transaction was open for longer than transaction.timeout, and the brokers gave it up")
+	// ErrForgotten says that this member had written none for so long (a week, unless
+	// transactional.id.expiration.ms differs) that the brokers no longer know it.
+	ErrForgotten = errors.New("the brokers have forgotten this member, which had nothing to write for long")
+)
 
 // Retry reports whether a new member may succeed where one has failed with err.
 func Retry(err error) bool {
-	return errors.Is(err, ErrExpired) || broker.Classify(err) == broker.Retry
+	return errors.Is(err, ErrExpired) || errors.Is(err, ErrForgotten) || broker.Classify(err) == broker.Retry
 }
 
 // judge tells the two reasons apart for which brokers refuse a transaction's
@@ -27,6 +33,8 @@ func Retry(err error) bool {
 // process of this name ends a transaction at any age.
 func (m *Member) judge(err error) error {
 	switch {
+	case errors.Is(err, kerr.InvalidProducerIDMapping):
+		return fmt.Errorf("%w: %w", ErrForgotten, err)
 	case !disowned(err):
 		return err
 	case time.Since(m.began) >= m.cfg.Timeout:
@@ -38,7 +46,7 @@ func (m *Member) judge(err error) error {
 
 // disowned reports whether the brokers take a producer's transaction for over.
 func disowned(err error) bool {
-	for _, known := range []error{kerr.InvalidProducerEpoch, kerr.ProducerFenced, kerr.InvalidTxnState, kerr.InvalidProducerIDMapping} {
+	for _, known := range []error{kerr.InvalidProducerEpoch, kerr.ProducerFenced, kerr.InvalidTxnState} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -26,6 +26,7 @@ func TestExpiredIsNotFenced(t *testing.T) {
 		{kerr.ProducerFenced, 2 * time.Minute, true, "longer than transaction.timeout", false},
 		{kerr.InvalidProducerEpoch, time.Second, false, "also called twin in group g", false},
 		{kerr.ProducerFenced, time.Second, false, "also called twin in group g", false},
+		{kerr.InvalidProducerIDMapping, time.Second, true, "forgotten this member", false},
 		{kerr.NotLeaderForPartition, 2 * time.Minute, true, "", true},
 		{kerr.TopicAuthorizationFailed, 2 * time.Minute, false, "", true},
 		{io.ErrUnexpectedEOF, time.Second, true, "", true},
