@@ -14,7 +14,7 @@ import (
 )
 
 // patience is for what takes some seconds on an idle machine.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // A worker is a processor in a process of its own.
 type worker struct {

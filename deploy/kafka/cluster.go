@@ -26,6 +26,7 @@ type Cluster struct {
 	java      string
 	authority *Authority // nil without Security
 	nodes     []*Node
+	ports     *os.File // held while the nodes may listen
 }
 
 // Start installs Kafka where it is not yet, formats the nodes' storage, starts them
@@ -42,10 +43,11 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if c.home, err = Home(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.prepare(ctx); err != nil {
-		return nil, err
+	err = c.prepare(ctx)
+	if err == nil {
+		err = c.begin(ctx)
 	}
-	if err := c.begin(ctx); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
@@ -75,10 +77,11 @@ func (c *Cluster) prepare(ctx context.Context) error {
 func (c *Cluster) place() error {
 	clients := c.options.listeners()
 	each := 2 + len(clients)
-	addresses, err := freeAddresses(c.options.Nodes * each)
+	addresses, held, err := reserve(c.options.Nodes * each)
 	if err != nil {
 		return err
 	}
+	c.ports = held
 	for i := range c.options.Nodes {
 		n := &Node{cluster: c, id: i + 1, listen: map[Listener]string{}, advertised: map[Listener]string{}}
 		for k, l := range append([]Listener{controller, internal}, clients...) {
@@ -163,6 +166,10 @@ func (c *Cluster) Stop() error {
 	var errs []error
 	for _, n := range c.nodes {
 		errs = append(errs, n.Kill())
+	}
+	if c.ports != nil {
+		errs = append(errs, c.ports.Close())
+		c.ports = nil
 	}
 	return errors.Join(errs...)
 }

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is for what takes some seconds on an idle machine.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 func within(t *testing.T) context.Context {
 	t.Helper()

@@ -11,27 +11,39 @@ import (
 	"time"
 )
 
-// File takes the exclusive lock of path and waits for it until ctx ends.
+// ErrHeld is wrapped by the error of Try when somebody has the lock.
+var ErrHeld = errors.New("another has the lock")
+
+// Try takes the exclusive lock of path, which is made when missing.
 // The lock lasts until every process that has the returned file open closes
 // it, or dies.
-func File(ctx context.Context, path string) (*os.File, error) {
+func Try(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case err == nil:
+		return f, nil
+	case errors.Is(err, syscall.EWOULDBLOCK), errors.Is(err, syscall.EINTR):
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, ErrHeld), f.Close())
+	default:
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+}
+
+// File is Try that waits for the lock until ctx ends.
+func File(ctx context.Context, path string) (*os.File, error) {
 	poll := time.NewTicker(20 * time.Millisecond) // flock cannot be awaited together with a context
 	defer poll.Stop()
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		f, err := Try(path)
+		if !errors.Is(err, ErrHeld) {
+			return f, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, ctx.Err()), f.Close())
+			return nil, fmt.Errorf("lock %s: %w", path, ctx.Err())
 		case <-poll.C:
 		}
 	}

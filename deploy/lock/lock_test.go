@@ -18,6 +18,9 @@ func TestLockIsExclusiveAndObeysTheContext(t *testing.T) {
 	if _, err := File(ctx, path); !errors.Is(err, context.Canceled) {
 		t.Errorf("second lock: %v, want canceled", err)
 	}
+	if _, err := Try(path); !errors.Is(err, ErrHeld) {
+		t.Errorf("second lock at once: %v, want %v", err, ErrHeld)
+	}
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}

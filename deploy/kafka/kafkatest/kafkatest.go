@@ -20,7 +20,7 @@ import (
 const Environment = "GPUMETER_KAFKA"
 
 // startWithin is generous: a node starts in 4 s on an idle machine.
-const startWithin = 3 * time.Minute
+const startWithin = 5 * time.Minute
 
 // Need skips a test where nobody asked for Kafka.
 func Need(t testing.TB) {
