@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/gpumeter/gpumeter/deploy/kafka"
 	"github.com/gpumeter/gpumeter/deploy/kafka/kafkatest"
@@ -47,13 +48,15 @@ func TestBrokersDieInTurn(t *testing.T) {
 	t.Logf("%d deaths of brokers; %d chapters: %+v, %d generations of the groups, %d recoveries, %d aborts", deaths, chapter+1, f, b.generations(), recoveries, aborts)
 }
 
-// while tells chapters until what goes on beside it is done.
+// while tells chapters until what goes on beside it is done, or none is left to tell.
 func (b *bench) while(s *story, chapter int, does func(context.Context) error) int {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- does(ctx) }()
+	pace := time.NewTicker(tellEvery)
+	defer pace.Stop()
 	for {
 		select {
 		case err := <-done:
@@ -61,16 +64,11 @@ func (b *bench) while(s *story, chapter int, does func(context.Context) error) i
 				b.t.Fatal(err)
 			}
 			return chapter
-		default:
+		case <-pace.C:
 		}
 		if chapter < len(s.chapters)-20 {
 			chapter++
 			b.tell(s, chapter)
-			continue
 		}
-		if err := <-done; err != nil { // nothing is left to tell beside it
-			b.t.Fatal(err)
-		}
-		return chapter
 	}
 }
