@@ -101,15 +101,17 @@ func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err err
 		return stats, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	if err := ensure(ctx, cfg, env, client); err != nil {
+	if err := ready(cfg, env, func() (int32, error) {
+		return broker.PrepareWhenThere(ctx, client, cfg.Topics, cfg.Use(), env.Log)
+	}); err != nil {
 		return stats, err
 	}
 	return publishSource(ctx, cfg, env, client, stopWithin)
 }
 
-// ensure makes sure of the topics.
-func ensure(ctx context.Context, cfg Config, env Env, client *kgo.Client) error {
-	partitions, err := broker.Prepare(ctx, client, cfg.Topics, cfg.Use())
+// ready makes sure of the topics.
+func ready(cfg Config, env Env, prepare func() (partitions int32, err error)) error {
+	partitions, err := prepare()
 	if err != nil {
 		return fmt.Errorf("topics at %v: %w", cfg.Broker.Brokers, err)
 	}
@@ -132,8 +134,10 @@ func runSpooled(ctx context.Context, cfg Config, env Env, opts []kgo.Opt) (stats
 	to, err := publish.NewSpooled(life.ctx, client, cfg.Batch, publish.Spooling{
 		Config: cfg.Spool, Stopping: ctx.Done(), Log: env.Log,
 		Backlog: func() (*kgo.Client, error) { return kgo.NewClient(opts...) },
-		Topics:  func(ctx context.Context) error { return ensure(ctx, cfg, env, client) },
-		Ready:   func() { close(there) },
+		Topics: func(ctx context.Context) error {
+			return ready(cfg, env, func() (int32, error) { return broker.Prepare(ctx, client, cfg.Topics, cfg.Use()) })
+		},
+		Ready: func() { close(there) },
 	}, env.Meter, env.Now())
 	if err != nil {
 		return stats, err

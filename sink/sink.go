@@ -165,7 +165,7 @@ func (s *sink) prepare(ctx context.Context) error {
 	if s.asking, err = kgo.NewClient(opts...); err != nil {
 		return fmt.Errorf("kafka client: %w", err)
 	}
-	if _, err := broker.Prepare(ctx, s.asking, s.cfg.Topics, s.cfg.Use()); err != nil {
+	if _, err := broker.PrepareWhenThere(ctx, s.asking, s.cfg.Topics, s.cfg.Use(), s.env.Log); err != nil {
 		return fmt.Errorf("topics at %v: %w", s.cfg.Broker.Brokers, err)
 	}
 	if s.ids, err = topicIDs(ctx, s.asking, storedTopics()...); err != nil {

@@ -1,0 +1,39 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Pauses between two looks for the brokers.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// PrepareWhenThere is Prepare for a process that may start while its brokers are
+// away: it waits for them, as it would if they went away later, and says so. Prepare
+// is for a person, who wants to know at once.
+func PrepareWhenThere(ctx context.Context, client *kgo.Client, l Layout, u Use, log *slog.Logger) (partitions int32, err error) {
+	if err := l.Validate(); err != nil {
+		return 0, err
+	}
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		partitions, err = Prepare(ctx, client, l, u)
+		if err == nil || ctx.Err() == nil && Classify(err) != Retry {
+			return partitions, err
+		}
+		if ctx.Err() == nil {
+			log.Warn("the brokers are away; trying again", "pause", pause, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("wait for the brokers: %w", ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
