@@ -142,13 +142,17 @@ func TestThreeNodesOutliveOne(t *testing.T) {
 	}
 }
 
-// A proxy before a node is what clients are sent to.
+// A proxy before a listener is what its clients are sent to, and only they.
 func TestAdvertisedAddressesAreTheCallers(t *testing.T) {
 	kafkatest.Need(t)
+	const bypass kafka.Listener = "BYPASS"
 	told := map[string]string{}
-	c := kafkatest.Start(t, kafka.Options{Advertise: func(node int, l kafka.Listener, listen string) string {
-		if node != 1 || l != kafka.Plaintext {
+	c := kafkatest.Start(t, kafka.Options{More: []kafka.Listener{bypass}, Advertise: func(node int, l kafka.Listener, listen string) string {
+		if node != 1 || l != kafka.Plaintext && l != bypass {
 			t.Errorf("asked for node %d, %s", node, l)
+		}
+		if l == bypass {
+			return listen
 		}
 		host, port, err := net.SplitHostPort(listen)
 		if err != nil {
@@ -157,10 +161,12 @@ func TestAdvertisedAddressesAreTheCallers(t *testing.T) {
 		told[listen] = "localhost:" + port
 		return strings.Replace(listen, host, "localhost", 1)
 	}})
-	cl := client(t, broker.Config{Brokers: c.Addresses(kafka.Plaintext)})
-	known, err := kadm.NewClient(cl).ListBrokers(within(t))
-	if err != nil || len(known) != 1 || known[0].Host != "localhost" {
-		t.Errorf("%+v, %v", known, err)
+	for listener, host := range map[kafka.Listener]string{kafka.Plaintext: "localhost", bypass: "127.0.0.1"} {
+		cl := client(t, broker.Config{Brokers: c.Addresses(listener)})
+		known, err := kadm.NewClient(cl).ListBrokers(within(t))
+		if err != nil || len(known) != 1 || known[0].Host != host {
+			t.Errorf("%s: %+v, %v", listener, known, err)
+		}
 	}
 	if len(told) != 1 {
 		t.Errorf("asked for %v", told)

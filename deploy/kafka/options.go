@@ -35,6 +35,10 @@ type Options struct {
 	Features map[string]int    // levels other than this Kafka's own, as transaction.version: 1
 	HeapMB   int               // of each node; 0 = 256
 
+	// More are names of listeners like Plaintext, each with an address of its own:
+	// a proxy may stand before one and not before another.
+	More []Listener
+
 	// Advertise, when given, says what a node tells clients of a listener of
 	// theirs: the address of a proxy before listen. It is called for each before
 	// the nodes start. What the nodes say to each other goes past it.
@@ -90,8 +94,9 @@ func (o Options) validate() (Options, error) {
 
 // listeners are those of clients.
 func (o Options) listeners() []Listener {
+	all := append([]Listener{Plaintext}, o.More...)
 	if o.Security == nil {
-		return []Listener{Plaintext}
+		return all
 	}
-	return []Listener{Plaintext, SASLSSL, SSL}
+	return append(all, SASLSSL, SSL)
 }

@@ -32,6 +32,9 @@ func (c *Cluster) properties(n *Node) map[string]string {
 	}
 	c.replicate(p)
 	c.secure(p)
+	for _, l := range c.options.More {
+		p["listener.security.protocol.map"] += "," + string(l) + ":PLAINTEXT"
+	}
 	var listen, advertise []string
 	for _, l := range append([]Listener{controller, internal}, c.options.listeners()...) {
 		listen = append(listen, string(l)+"://"+n.listen[l])
