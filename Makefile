@@ -1,4 +1,4 @@
-# Needs Go, make, gcc, and npm (once, for the embedded ClickHouse engine); test-kafka needs Java 17 and Maven (once, for Kafka).
+# Needs Go, make, gcc, and npm (once, for the embedded ClickHouse engine); test-kafka and chaos need Java 17 and Maven (once, for Apache Kafka).
 MODULES  := schemas collector processor sink deploy benchmarks
 BINARIES := gpumeter gpumeter-collector gpumeter-processor gpumeter-sink
 PACKAGES := $(MODULES:%=./%/...)
@@ -10,7 +10,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-kafka simulate race lint bench quality fuzz generate tidy clean
+.PHONY: help build demo test test-kafka simulate race lint bench quality chaos fuzz generate tidy clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ bench: ## throughput, bytes per row, and what they are measured beside
 
 quality: ## precision and recall of idle alerts on fleets whose truth is known; fails below the goal
 	go run ./benchmarks/quality
+
+N       ?= 5
+SEED    ?= 1
+RESULTS ?= benchmarks/chaos.tsv
+chaos: ## kill, freeze and cut off a real pipeline (Java, Maven): make chaos N=60 SEED=1, or CONTROL=uncommitted
+	go run ./benchmarks/chaos -n $(N) -seed $(SEED) -results "$(RESULTS)" -control "$(CONTROL)"
 
 fuzz: ## each fuzz target for FUZZTIME
 	@for pkg in $$(go list $(PACKAGES)); do \
