@@ -23,6 +23,7 @@ const (
 	fleetSpan  = 2 * time.Hour
 	fleetEvery = 10 * time.Second // between two samples of a GPU
 	portions   = 14               // each by a collector of its own
+	heldBack   = 3                // of them, until the trouble is over and the rest is in the ledger
 )
 
 // fleetStart is when the first event happened: the same in every run, so that a

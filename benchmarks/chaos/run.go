@@ -23,8 +23,9 @@ type run struct {
 	faults []fault
 	pipe   *pipeline
 
-	mu    sync.Mutex
-	began time.Time // of the trouble
+	mu      sync.Mutex
+	began   time.Time // of the trouble
+	horizon int64     // that was named last
 }
 
 // do takes the pipeline through the faults of the seed and judges what is left. An
@@ -79,11 +80,9 @@ func (r *run) pass(ctx context.Context) error {
 	if err := r.trouble(ctx); err != nil {
 		return because(ctx, err)
 	}
-	settling := time.Now()
-	if err := r.pipe.settle(ctx, r.load.horizon); err != nil {
+	if err := r.settle(ctx); err != nil {
 		return because(ctx, err)
 	}
-	r.say("settled after %.1f s", time.Since(settling).Seconds())
 	enough()
 	stages.Wait()
 	var errs []error
@@ -91,6 +90,26 @@ func (r *run) pass(ctx context.Context) error {
 		errs = append(errs, r.pipe.stages[name].stop())
 	}
 	return errors.Join(errs...)
+}
+
+// settle lets everything arrive; then what was held back, which restates it.
+func (r *run) settle(ctx context.Context) error {
+	began := time.Now()
+	if err := r.pipe.settle(ctx, r.horizon+(r.load.horizon-r.horizon)/2, false); err != nil {
+		return err
+	}
+	r.say("settled after %.1f s", time.Since(began).Seconds())
+	began = time.Now()
+	late, collecting := errgroup.WithContext(ctx)
+	for _, dir := range r.load.portions[portions-heldBack:] {
+		late.Go(func() error { return r.pipe.collect(collecting, dir) })
+	}
+	if err := late.Wait(); err != nil {
+		return err
+	}
+	err := r.pipe.settle(ctx, r.load.horizon, true)
+	r.say("with what was held back, after %.1f s", time.Since(began).Seconds())
+	return err
 }
 
 // because is the reason why ctx has ended, where it has.
@@ -101,13 +120,14 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// trouble publishes the portions and commits the faults, until all are through.
+// trouble publishes the portions but those held back and commits the faults, until
+// all are through.
 func (r *run) trouble(ctx context.Context) error {
 	r.began = time.Now()
 	all, ctx := errgroup.WithContext(ctx)
-	for i, dir := range r.load.portions {
+	for i, dir := range r.load.portions[:portions-heldBack] {
 		all.Go(func() error {
-			pause(ctx, trouble*time.Duration(i)/portions)
+			pause(ctx, trouble*time.Duration(i)/(portions-heldBack))
 			return r.pipe.collect(ctx, dir)
 		})
 	}
@@ -148,11 +168,11 @@ const (
 // ticks moves the ledger's time about as fast as the portions come: windows become
 // final, and what is late restates them.
 func (r *run) ticks(ctx context.Context) error {
-	horizon := fleetStart().UnixMilli()
+	r.horizon = fleetStart().UnixMilli()
 	for {
 		pause(ctx, tickEvery)
-		horizon += (r.load.horizon - horizon) / tickPart
-		_, err := r.pipe.tick(ctx, horizon, false)
+		r.horizon += (r.load.horizon - r.horizon) / tickPart
+		_, err := r.pipe.tick(ctx, r.horizon, false)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}

@@ -32,10 +32,10 @@ func (p *pipeline) tick(ctx context.Context, horizon int64, final bool) (int64, 
 // the dead expire first, then their successors recover.
 const settleWithin = 2 * time.Minute
 
-// settle names the horizon and waits until every partition has applied it, the
+// settle names a horizon and waits until every partition has applied it, the
 // detector has read what came of it, and the sink has stored both.
-func (p *pipeline) settle(ctx context.Context, horizon int64) error {
-	tick, err := p.tick(ctx, horizon, true)
+func (p *pipeline) settle(ctx context.Context, horizon int64, final bool) error {
+	tick, err := p.tick(ctx, horizon, final)
 	if err != nil {
 		return err
 	}
