@@ -105,6 +105,9 @@ func (p *pipeline) openKafka(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	// A run that is given up while Kafka is away must end, and a tick that may be
+	// there or not is only a tick.
+	opts = append(opts, kgo.AllowIdempotentProduceCancellation())
 	if p.client, err = kgo.NewClient(opts...); err != nil {
 		return fmt.Errorf("kafka client: %w", err)
 	}
