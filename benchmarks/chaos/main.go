@@ -128,8 +128,8 @@ func (c *campaign) seeds(ctx context.Context) error {
 			continue
 		}
 		r := c.one(ctx, seed)
-		if ctx.Err() != nil {
-			return context.Cause(ctx) // a run that was given up has no verdict
+		if r == nil {
+			return context.Cause(ctx)
 		}
 		if c.results != "" {
 			if err := note(c.results, r); err != nil {
@@ -152,11 +152,15 @@ func (c *campaign) count(passed bool) {
 	}
 }
 
-// one runs a seed and says how it went.
+// one runs a seed and says how it went; nil when it was given up.
 func (c *campaign) one(ctx context.Context, seed uint64) *result {
 	began := time.Now()
 	r := &run{seed: seed, dir: filepath.Join(c.dir, fmt.Sprintf("seed-%d", seed)), bin: c.bin(), out: os.Stdout}
 	v, err := r.do(ctx)
+	if ctx.Err() != nil {
+		_ = os.RemoveAll(r.dir)
+		return nil
+	}
 	res := &result{seed: seed, commit: c.commit, faults: summary(r.faults), load: r.load, verdict: v, seconds: time.Since(began).Seconds()}
 	if err != nil {
 		v.wrong = append(v.wrong, err.Error())
