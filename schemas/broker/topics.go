@@ -125,7 +125,7 @@ func ensure(ctx context.Context, client *kgo.Client, l Layout, streams []schemas
 			return 0, err
 		}
 	}
-	return partitions, checkSettings(ctx, adm, there, streams)
+	return partitions, untilKnown(ctx, func() error { return checkSettings(ctx, adm, there, streams) })
 }
 
 // A new topic is known to all brokers after some milliseconds.
@@ -139,8 +139,12 @@ func listAll(ctx context.Context, client *kgo.Client, streams []schemas.Stream) 
 	ctx, cancel := context.WithTimeoutCause(ctx, spreadsWithin, fmt.Errorf("brokers do not list all topics %v after they were made: are some being deleted?", spreadsWithin))
 	defer cancel()
 	for {
-		there, err := listAnew(ctx, client, streams)
-		if err != nil || len(there) == len(streams) {
+		there, err := listOn(ctx, client, streams)
+		if err != nil {
+			return nil, err
+		}
+		known, err := everywhere(ctx, client, streams)
+		if err != nil || known && len(there) == len(streams) {
 			return there, err
 		}
 		select {
@@ -182,8 +186,9 @@ func list(ctx context.Context, adm *kadm.Client, streams []schemas.Stream) (map[
 	return there, nil
 }
 
-// listAnew is list without the client's cache, which is seconds old.
-func listAnew(ctx context.Context, client *kgo.Client, streams []schemas.Stream) (map[string]int32, error) {
+// listOn is list without the client's cache, which is seconds old, by a client or by
+// one broker.
+func listOn(ctx context.Context, asked kmsg.Requestor, streams []schemas.Stream) (map[string]int32, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{}
 	for _, name := range topics(streams) {
@@ -191,7 +196,7 @@ func listAnew(ctx context.Context, client *kgo.Client, streams []schemas.Stream)
 		t.Topic = kmsg.StringPtr(name)
 		req.Topics = append(req.Topics, t)
 	}
-	resp, err := req.RequestWith(ctx, client)
+	resp, err := req.RequestWith(ctx, asked)
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
