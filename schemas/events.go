@@ -86,6 +86,18 @@ type Tick struct {
 	Final   bool  `col:"final" doc:"the end of a replay: every window before the horizon is final"`
 }
 
+// A Quarantined is a record that one consumer group passes over from now on:
+// whoever began to read it died. It stands in a topic of its own, which each
+// reader reads whole before it begins, so that members of the group, and their
+// successors, agree on what was read.
+type Quarantined struct {
+	Group     string `col:"group" doc:"consumer group that passes the record over"`
+	Topic     string `col:"topic" doc:"topic of the record"`
+	TopicID   string `col:"topic_id" doc:"id that the brokers gave the topic: a recreated one has other records at the same offsets"`
+	Partition int32  `col:"partition" doc:"partition of the record"`
+	Offset    int64  `col:"offset" doc:"offset of the record"`
+}
+
 // A DeadLetter is a record that was refused or is reported, with what to do.
 type DeadLetter struct {
 	Stream  string `col:"stream" doc:"stream it came in on"`

@@ -16,6 +16,8 @@ const (
 	ReasonCorrupt      = "corrupt"       // the bytes of a Kafka record are damaged or not of this stream
 	ReasonRefused      = "refused"       // the brokers never take a record that the collector made: it is too large for its topic, say
 	ReasonTooLate      = "too_late"      // the event is older than what the processor keeps
+	ReasonQuarantined  = "quarantined"   // the process ended twice while it read this record; it is passed over
+	ReasonGap          = "gap"           // records went before they were read: they expired, or their topic was recreated
 
 	ReasonNoStart       = "no_start"       // an allocation has an update or end but no start
 	ReasonNoResource    = "no_resource"    // a GPU that samples or holds name is on no resource

@@ -17,6 +17,7 @@ const (
 	StreamFindings    = "findings"
 	StreamNotices     = "notices"
 	StreamDeadLetters = "dead_letters"
+	StreamQuarantine  = "quarantine"
 )
 
 // A Stream is one stream's topic and row type. Partitioned streams have the
@@ -50,5 +51,6 @@ func Streams() []Stream {
 		{StreamFindings, "What is worth a person's attention, with money: every revision.", "allocation", true, 400 * day, Finding{}},
 		{StreamNotices, "What was said about findings, and where, step by step.", "none", true, 400 * day, Notice{}},
 		{StreamDeadLetters, "What was refused or is reported, with place and reason.", "stream", false, 45 * day, DeadLetter{}},
+		{StreamQuarantine, "Records that are never read again, because reading them ended the process.", "none", false, 0, Quarantined{}},
 	}
 }

@@ -95,12 +95,12 @@ func (s *sink) observeLag(meter metric.Meter) (metric.Registration, error) {
 }
 
 // storedTopics lists the topics that have a table: all but the clock, what
-// detectors read, and what was said about findings.
+// detectors read, what was said about findings, and what readers pass over.
 func storedTopics() []string {
 	var out []string
 	for _, s := range schemas.Streams() {
 		switch s.Name {
-		case schemas.StreamTicks, schemas.StreamActivity, schemas.StreamNotices:
+		case schemas.StreamTicks, schemas.StreamActivity, schemas.StreamNotices, schemas.StreamQuarantine:
 		default:
 			out = append(out, s.Topic())
 		}

@@ -17,7 +17,7 @@ import (
 // Row is a row of a low-rate stream.
 type Row interface {
 	schemas.Allocation | schemas.Resource | schemas.Price | schemas.Tag | schemas.Tick | schemas.Process | schemas.DeadLetter |
-		schemas.Activity | schemas.Finding | schemas.Notice
+		schemas.Activity | schemas.Finding | schemas.Notice | schemas.Quarantined
 }
 
 // stream is the name of the stream of rows of type T.
