@@ -25,6 +25,7 @@ type Config struct {
 	Rules       Rules         `koanf:",squash"`
 	Group       string        `koanf:"group" doc:"consumer group; one ledger, one group"`
 	Instance    string        `koanf:"instance" doc:"name of this process in the group; one that stays over restarts lets a successor end at once what a killed process left open; none = host and process id"`
+	Quarantine  string        `koanf:"quarantine" doc:"directory that outlives this process, for notes of what it reads: a record that has killed it twice is passed over; none = it kills for ever"`
 	Transaction Transaction   `koanf:"transaction"`
 	Tick        Tick          `koanf:"tick"`
 	Detect      Detect        `koanf:"detect"`
@@ -100,7 +101,7 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 	mc := meter.Config{
 		Client: opts, Topics: cfg.Topics, Group: cfg.Group, Instance: instance, Engine: cfg.Rules.Engine(),
 		Every: cfg.Transaction.Every, Records: cfg.Transaction.Records, Timeout: cfg.Transaction.Timeout,
-		Meter: env.Meter, Log: env.Log,
+		Quarantine: cfg.Quarantine, Meter: env.Meter, Log: env.Log,
 	}
 	if cfg.Tick.Every > 0 {
 		ticker := time.NewTicker(cfg.Tick.Every)
@@ -117,7 +118,7 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 	}
 	f, err := detect.New(detect.Config{
 		Client: opts, Topics: cfg.Topics, Group: cfg.Detect.Group, Instance: instance, Idle: idleness,
-		Timeout: cfg.Transaction.Timeout, Meter: env.Meter, Log: env.Log,
+		Timeout: cfg.Transaction.Timeout, Quarantine: cfg.Quarantine, Meter: env.Meter, Log: env.Log,
 	})
 	if err != nil {
 		return err

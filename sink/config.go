@@ -20,6 +20,7 @@ type Config struct {
 	ClickHouse string        `koanf:"clickhouse" secret:"address" doc:"where facts go: clickhouse://user@host:9000 or http://user@host:8123; the password there, or in ?password_file=PATH or ?password_env=NAME"`
 	Migrate    bool          `koanf:"migrate" doc:"make and migrate the tables at the start; false = gpumeter migrate does it, as a user that may do more than this one"`
 	Group      string        `koanf:"group" doc:"consumer group; sinks of one group share the partitions"`
+	Quarantine string        `koanf:"quarantine" doc:"directory that outlives this process, for notes of what it reads: a record that has killed it twice is passed over; none = it kills for ever"`
 	Flush      Flush         `koanf:"flush"`
 	Slack      slack.Config  `koanf:"slack"`
 	Notify     notify.Config `koanf:"notify"`

@@ -43,9 +43,11 @@ func (s *sink) fill(ctx context.Context, to *storer) error {
 		for records := fetches.RecordIter(); !records.Done(); {
 			s.take(records.Next())
 			if s.full() {
+				s.guard.Rest()
 				s.batch = to.swap(s.batch)
 			}
 		}
+		s.guard.Rest()
 		if ctx.Err() != nil || s.late() {
 			s.batch = to.swap(s.batch)
 		}
@@ -126,6 +128,11 @@ func (s *sink) take(rec *kgo.Record) {
 	if s.batch.empty() {
 		s.due = time.Now().Add(s.cfg.Flush.Every)
 	}
+	if s.guard.PassesOver(rec) {
+		s.batch.advance(rec)
+		return
+	}
+	s.guard.Reading(rec)
 	if err := s.batch.add(rec); err != nil {
 		s.counts.change(func(c *Stats) { c.Corrupt[rec.Topic]++ })
 		s.env.Log.Debug("record refused", "topic", rec.Topic, "partition", rec.Partition, "offset", rec.Offset, "error", err)

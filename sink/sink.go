@@ -14,6 +14,7 @@ import (
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/sink/insert"
 	"github.com/gpumeter/gpumeter/sink/notify"
 )
@@ -25,6 +26,8 @@ type Env struct {
 	// Ready, if given, is called when the tables are there and consuming
 	// begins; stats may be called from then on, from any goroutine.
 	Ready func(stats func() Stats)
+	// Before, if given, is called with each record before it is read: tests die there.
+	Before func(*kgo.Record)
 	// Notifier, if given, tells of alerts in the place of Slack.
 	Notifier notify.Notifier
 	// Inserter, if given, takes what Config.ClickHouse would: a store in the
@@ -103,6 +106,7 @@ type sink struct {
 	client *kgo.Client // reads and commits
 	server insert.Inserter
 	owned  holdings
+	guard  *quarantine.Guard
 
 	ids        map[string]string // of the topics, as they were at the start
 	generation uint32
@@ -122,13 +126,19 @@ func (s *sink) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.join()
+	return s.join(ctx)
 }
 
 // join becomes a member of the group.
-func (s *sink) join() error {
+func (s *sink) join(ctx context.Context) error {
 	s.batch = newBatch(s.generation)
 	opts, err := s.cfg.Broker.Options("gpumeter-sink")
+	if err != nil {
+		return err
+	}
+	s.guard, err = quarantine.Start(ctx, quarantine.Config{
+		Client: opts, Group: s.cfg.Group, Reader: "storing", Dir: s.cfg.Quarantine, Log: s.env.Log, Before: s.env.Before,
+	})
 	if err != nil {
 		return err
 	}
@@ -207,6 +217,9 @@ func (s *sink) number(ctx context.Context, conn driver.Conn) (err error) {
 }
 
 func (s *sink) close() {
+	if s.guard != nil {
+		_ = s.guard.Close() // it says that nothing is being read
+	}
 	for _, client := range []*kgo.Client{s.client, s.asking} {
 		if client != nil {
 			client.Close()

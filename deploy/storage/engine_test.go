@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if code, ran := runSink(); ran {
 		os.Exit(code)
 	}
+	if at := os.Getenv(victimBrokers); at != "" {
+		os.Exit(victim(at))
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -26,6 +26,10 @@ type Config struct {
 	Idle     idle.Config   // the rule
 	Timeout  time.Duration // after which the brokers abort an open transaction; default 1 min
 
+	// Quarantine is the directory of the notes that find a record which kills the
+	// process; empty = none are made.
+	Quarantine string
+
 	Meter metric.Meter // default: no metrics
 	Log   *slog.Logger // default slog.Default()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gpumeter/gpumeter/processor/idle"
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 )
 
 // A Finder is one member of the group. Several in one process do not know of each
@@ -89,12 +90,19 @@ func (f *Finder) runOnce(ctx context.Context) error {
 		return fmt.Errorf("making a client: %w", err)
 	}
 	defer plain.Close()
+	guard, err := quarantine.Start(ctx, quarantine.Config{
+		Client: f.cfg.Client, Group: f.cfg.Group, Reader: "activity", Dir: f.cfg.Quarantine, Log: f.cfg.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("detect: %w", err)
+	}
+	defer guard.Close() //nolint:errcheck // what it says then is that nothing is being read
 	m, err := member.Join(ctx, f.cfg.member())
 	if err != nil {
 		return err
 	}
 	defer f.report(nil)
-	s := &shell{Finder: f, member: m, adm: kadm.NewClient(plain), parts: map[int32]*partition{}, parked: map[int32]*partition{}}
+	s := &shell{Finder: f, member: m, guard: guard, adm: kadm.NewClient(plain), parts: map[int32]*partition{}, parked: map[int32]*partition{}}
 	defer m.Leave()
 	return s.run(ctx)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gpumeter/gpumeter/processor/idle"
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
@@ -47,15 +48,16 @@ func (p *partition) position(now time.Time) Position {
 }
 
 // take folds one record. rows is how many it had; err is why it cannot be read.
-func (p *partition) take(rec *kgo.Record) (found []schemas.Finding, rows int, err error) {
+func (p *partition) take(rec *kgo.Record, guard *quarantine.Guard) (found []schemas.Finding, rows int, err error) {
 	p.polled = rec.Offset + 1
 	if rec.Offset < p.next {
 		return nil, 0, nil // the detector has had it
 	}
 	p.next = rec.Offset + 1
-	if rec.Attrs.IsControl() {
+	if rec.Attrs.IsControl() || guard.PassesOver(rec) {
 		return nil, 0, nil
 	}
+	guard.Reading(rec)
 	if err := p.decode(rec); err != nil {
 		return nil, 0, err
 	}

@@ -95,6 +95,10 @@ func stateOf(all kadm.OffsetResponses, n int32) (state, error) {
 // recover brings fresh detectors to what is committed.
 func (s *shell) recover(ctx context.Context, fresh []*partition) error {
 	began := time.Now()
+	if err := s.guard.Refresh(ctx); err != nil { // another member may have passed something over
+		return err
+	}
+	defer s.guard.Rest()
 	byNumber := make(map[int32]*partition, len(fresh))
 	for _, p := range fresh {
 		byNumber[p.number] = p
@@ -185,7 +189,10 @@ func (s *shell) reread(ctx context.Context, fresh map[int32]*partition) error {
 	}
 	return member.Read(ctx, s.cfg.Client, activityTopic(), spans, func(rec *kgo.Record) error {
 		p := fresh[rec.Partition]
-		if p.decode(rec) == nil {
+		if s.guard.PassesOver(rec) {
+			return nil
+		}
+		if s.guard.Reading(rec); p.decode(rec) == nil {
 			p.detector.Replay(rec.Offset, p.rows)
 		}
 		return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
@@ -18,6 +19,7 @@ import (
 type shell struct {
 	*Finder
 	member  *member.Member
+	guard   *quarantine.Guard
 	adm     *kadm.Client
 	adopted int // changes of the assignment that parts reflect
 	parts   map[int32]*partition
@@ -74,6 +76,7 @@ func (s *shell) turn(ctx, work context.Context) error {
 			return err
 		}
 	}
+	s.guard.Rest()
 	if s.due() {
 		return s.commit(work)
 	}
@@ -90,7 +93,7 @@ func (s *shell) take(ctx context.Context, rec *kgo.Record) error {
 		return fmt.Errorf("%s was polled but is not assigned: the group's assignment and this member's disagree", placeOf(rec))
 	}
 	s.dirty = true
-	found, rows, err := p.take(rec)
+	found, rows, err := p.take(rec, s.guard)
 	s.stats.rows.Add(int64(rows))
 	if err != nil {
 		s.cfg.Log.Warn("cannot read a record of activity", "place", placeOf(rec), "error", err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -24,7 +25,12 @@ import (
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if at := os.Getenv(victimBrokers); at != "" {
+		os.Exit(victim(at))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const testPartitions = 4
 
@@ -74,12 +80,16 @@ func (c *cluster) options() []kgo.Opt {
 
 // config is a meter's, in a hurry.
 func (c *cluster) config(instance string, more ...kgo.Opt) Config {
+	return configOf(c.options(), instance, more...)
+}
+
+func configOf(options []kgo.Opt, instance string, more ...kgo.Opt) Config {
 	quick := []kgo.Opt{
 		kgo.HeartbeatInterval(50 * time.Millisecond),
 		kgo.MetadataMinAge(10 * time.Millisecond), kgo.FetchMaxWait(50 * time.Millisecond),
 	}
 	return Config{
-		Client: append(append(c.options(), quick...), more...), Topics: layout(), Instance: instance,
+		Client: append(append(options, quick...), more...), Topics: layout(), Instance: instance,
 		Engine: engine.Config{Window: 60_000, Grace: 30_000}, NewEngine: newLedger,
 		Every: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 )
 
 // An Engine is what the shell needs of engine.Engine: inputs are sets, Advance
@@ -41,6 +43,9 @@ type Config struct {
 	Records   int                                 // records after which a turn gathers no more; default 1,000
 	Timeout   time.Duration                       // after which the broker aborts an open transaction; default 1 min. A replay that publishes all at once needs more
 	Tick      <-chan time.Time                    // the owner of partition 0 writes one tick for each value; nil = none, as in a replay
+	// Quarantine is the directory of the notes that find a record which kills the
+	// process; empty = none are made.
+	Quarantine string
 
 	Meter metric.Meter // default: no metrics
 	Log   *slog.Logger // default slog.Default()
@@ -103,6 +108,17 @@ func (c Config) member() member.Config {
 		Client: c.Client, Group: c.Group, Instance: c.Instance, Timeout: c.Timeout,
 		Topics: []string{samplesTopic(), schemas.Prefix + schemas.StreamProcesses},
 	}
+}
+
+// guard begins to note what one goroutine reads.
+func (m *Meter) guard(ctx context.Context, reader string) (*quarantine.Guard, error) {
+	g, err := quarantine.Start(ctx, quarantine.Config{
+		Client: m.cfg.Client, Group: m.cfg.Group, Reader: reader, Dir: m.cfg.Quarantine, Log: m.cfg.Log, Before: m.before,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("meter: %w", err)
+	}
+	return g, nil
 }
 
 // plainOptions are those of the clients that read whole topics.

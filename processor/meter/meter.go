@@ -25,7 +25,8 @@ type Meter struct {
 	stats   *Stats
 	metrics metric.Registration
 
-	stopWithin time.Duration // what a stop leaves for the open transaction to end
+	stopWithin time.Duration     // what a stop leaves for the open transaction to end
+	before     func(*kgo.Record) // called with each record before it is read: tests die there
 
 	mu       sync.Mutex
 	progress map[int32]Progress
@@ -115,8 +116,18 @@ func (m *Meter) runOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	plain.AddConsumePartitions(fromRefs(starts))
 	log := newRefLog(starts, m.stats)
+	guard, err := m.guard(ctx, "turns")
+	if err != nil {
+		return err
+	}
+	defer guard.Close() //nolint:errcheck // what it says then is that nothing is being read
+	// After the other, which may have condemned a record of a reference topic.
+	if log.guard, err = m.guard(ctx, "reference"); err != nil {
+		return err
+	}
+	defer log.guard.Close() //nolint:errcheck // as above
+	plain.AddConsumePartitions(fromRefs(starts))
 	self, err := member.Join(ctx, m.cfg.member())
 	if err != nil {
 		return err
@@ -127,7 +138,9 @@ func (m *Meter) runOnce(ctx context.Context) error {
 	group.Go(func() error { return m.writeTicks(inner, plain, self) })
 	group.Go(func() error {
 		defer m.forget()
-		return m.newShell(partitions, log, self, adm).run(inner)
+		s := m.newShell(partitions, log, self, adm)
+		s.guard = guard
+		return s.run(inner)
 	})
 	return group.Wait()
 }

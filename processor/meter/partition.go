@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
@@ -38,14 +39,34 @@ func (p *partition) reader() *reader {
 	return &reader{partition: p.number, next: p.next, time: p.time, refs: p.at.Refs, refTimes: p.refTimes}
 }
 
+// A feeding is what a turn gives the engines of the reference log.
+type feeding struct {
+	guard   *quarantine.Guard
+	room    int // entries for one partition at most
+	entries int // given so far; one that several partitions got counts once
+	last    quarantine.Place
+}
+
+func (f *feeding) note(ref int, e *entry) {
+	place := quarantine.Place{Topic: refTopic(ref), Offset: e.offset}
+	if f.guard.At(place); place != f.last {
+		f.entries++
+		f.last = place
+	}
+}
+
 // feed gives the engine what the log has and it has not. Of a record that
 // concerns nobody in particular, partition 0 reports what is wrong with it.
-func (p *partition) feed(v *view, report func(schemas.DeadLetter)) {
+func (p *partition) feed(v *view, f *feeding, report func(schemas.DeadLetter)) {
+	room := f.room
 	for i := range v.topics {
 		t := &v.topics[i]
-		for k := range t.entries[p.fed[i]:] {
-			e := &t.entries[p.fed[i]+k]
+		for ; p.fed[i] < len(t.entries) && room > 0; room-- {
+			e := &t.entries[p.fed[i]]
+			f.note(i, e)
 			p.addRows(e.rows)
+			p.fed[i]++
+			p.at.Refs[i], p.refTimes[i] = e.offset+1, e.time
 			if p.number != 0 {
 				continue
 			}
@@ -53,16 +74,19 @@ func (p *partition) feed(v *view, report func(schemas.DeadLetter)) {
 				report(l)
 			}
 		}
-		p.fed[i], p.at.Refs[i], p.refTimes[i] = len(t.entries), t.next, t.time
+		if p.fed[i] == len(t.entries) {
+			p.at.Refs[i], p.refTimes[i] = t.next, t.time
+		}
 	}
 }
 
 // feedBelow gives a fresh engine the events below refs. What is wrong with them
 // has been reported.
-func (p *partition) feedBelow(v *view, refs Refs) {
+func (p *partition) feedBelow(v *view, f *feeding, refs Refs) {
 	for i := range v.topics {
 		entries := v.topics[i].entries
 		for p.fed[i] < len(entries) && entries[p.fed[i]].offset < refs[i] {
+			f.note(i, &entries[p.fed[i]])
 			p.addRows(entries[p.fed[i]].rows)
 			p.fed[i]++
 		}
@@ -93,12 +117,13 @@ func each[T any](rows []T, add func(*T)) {
 
 // take feeds one record of the partition's samples. It returns how many rows it
 // had, and what is to be said about it, if anything.
-func (p *partition) take(rec *kgo.Record, d *wire.SampleDecoder, batch *schemas.Samples) (rows int64, letter *schemas.DeadLetter) {
+func (p *partition) take(rec *kgo.Record, guard *quarantine.Guard, d *wire.SampleDecoder, batch *schemas.Samples) (rows int64, letter *schemas.DeadLetter) {
 	appended := rec.Timestamp.UnixMilli()
 	p.next, p.time = rec.Offset+1, max(p.time, appended)
-	if rec.Attrs.IsControl() {
+	if rec.Attrs.IsControl() || guard.PassesOver(rec) {
 		return 0, nil
 	}
+	guard.Reading(rec)
 	if err := d.Decode(batch, rec); err != nil {
 		l := corrupt(rec, err)
 		return 0, &l

@@ -120,6 +120,10 @@ func statesOf(all kadm.OffsetResponses, owned []int32) (map[int32]state, error) 
 // publishing. Then every cell that they hold has been published.
 func (s *shell) recover(ctx context.Context, fresh []*partition) error {
 	began := time.Now()
+	if err := s.guard.Refresh(ctx); err != nil { // another member may have passed something over
+		return err
+	}
+	defer s.guard.Rest()
 	from, err := s.placeAll(ctx, fresh)
 	if err != nil {
 		return err
@@ -129,7 +133,7 @@ func (s *shell) recover(ctx context.Context, fresh []*partition) error {
 			return err
 		}
 		v := s.log.view()
-		p.feedBelow(&v, p.at.Refs)
+		p.feedBelow(&v, &feeding{guard: s.guard}, p.at.Refs)
 	}
 	if err := s.reread(ctx, fresh, from); err != nil {
 		return err
@@ -225,7 +229,7 @@ func (s *shell) reread(ctx context.Context, fresh []*partition, from map[int32]i
 		spans[p.number], byNumber[p.number] = member.Span{From: from[p.number], To: p.committed.offset}, p
 	}
 	err := member.Read(ctx, s.cfg.Client, samplesTopic(), spans, func(rec *kgo.Record) error {
-		byNumber[rec.Partition].take(rec, &s.decoder, &s.samples)
+		byNumber[rec.Partition].take(rec, s.guard, &s.decoder, &s.samples)
 		return nil
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
@@ -16,6 +17,7 @@ import (
 // goroutine appends; engines read it from where they are.
 type refLog struct {
 	stats *Stats
+	guard *quarantine.Guard
 
 	mu     sync.Mutex
 	topics [refCount]refTail
@@ -35,7 +37,8 @@ type refTail struct {
 // wrong with the record.
 type entry struct {
 	offset  int64
-	rows    any // []schemas.Allocation, []schemas.Resource, []schemas.Price or []schemas.Tag
+	time    int64 // greatest append time up to here, Unix ms
+	rows    any   // []schemas.Allocation, []schemas.Resource, []schemas.Price or []schemas.Tag
 	letters []schemas.DeadLetter
 }
 
@@ -118,15 +121,21 @@ func (l *refLog) add(fetches kgo.Fetches, byTopic map[string]int) {
 	var batch []decoded
 	fetches.EachRecord(func(rec *kgo.Record) { // outside the lock: the loop must not wait for a decoder
 		d := decoded{ref: byTopic[rec.Topic], rec: rec}
-		d.entry, d.ticks = decodeRef(d.ref, rec, l.stats)
+		d.entry.offset = rec.Offset
+		if !rec.Attrs.IsControl() && !l.guard.PassesOver(rec) {
+			l.guard.Reading(rec)
+			d.entry, d.ticks = decodeRef(d.ref, rec, l.stats)
+		}
 		batch = append(batch, d)
 	})
+	l.guard.Rest()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, d := range batch {
 		t := &l.topics[d.ref]
 		t.next, t.time = d.rec.Offset+1, max(t.time, d.rec.Timestamp.UnixMilli())
 		if d.entry.rows != nil || d.entry.letters != nil {
+			d.entry.time = t.time
 			t.entries = append(t.entries, d.entry)
 		}
 		l.addTicks(d.ticks)
@@ -149,9 +158,6 @@ func (l *refLog) addTicks(ticks []tick) {
 // by one: there is one a second for ever.
 func decodeRef(ref int, rec *kgo.Record, stats *Stats) (entry, []tick) {
 	e := entry{offset: rec.Offset}
-	if rec.Attrs.IsControl() {
-		return e, nil
-	}
 	var err error
 	var ticks []tick
 	switch ref {

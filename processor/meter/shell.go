@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
@@ -26,6 +28,7 @@ type shell struct {
 	member     *member.Member
 	adopted    int // changes of the assignment that parts reflect
 	adm        *kadm.Client
+	guard      *quarantine.Guard
 	out        outbox
 	clock      clock
 	parts      map[int32]*partition
@@ -98,8 +101,13 @@ func (s *shell) stale() bool {
 func (s *shell) gather(ctx context.Context) (ready bool, err error) {
 	turn, cancel := context.WithTimeout(ctx, s.cfg.Every)
 	defer cancel()
-	for s.polled = 0; s.polled < s.cfg.Records && turn.Err() == nil; {
-		fetches := s.member.Poll(turn, s.cfg.Records-s.polled)
+	limit := s.cfg.Records
+	if s.guard.Careful() {
+		limit = 1
+	}
+	for s.polled = 0; s.polled < limit && turn.Err() == nil; {
+		s.guard.Rest()
+		fetches := s.member.Poll(turn, limit-s.polled)
 		if s.stale() {
 			return false, nil
 		}
@@ -125,7 +133,7 @@ func (s *shell) take(rec *kgo.Record) error {
 	if p == nil {
 		return fmt.Errorf("%s was polled but is not assigned: the group's assignment and this member's disagree", placeOf(rec))
 	}
-	rows, letter := p.take(rec, &s.decoder, &s.samples)
+	rows, letter := p.take(rec, s.guard, &s.decoder, &s.samples)
 	s.stats.rows(rec.Topic).Add(rows)
 	if letter != nil {
 		s.out.Report(*letter)
@@ -135,9 +143,10 @@ func (s *shell) take(rec *kgo.Record) error {
 
 // takeProcesses checks a record of processes. No rule of the ledger reads them.
 func (s *shell) takeProcesses(rec *kgo.Record) {
-	if rec.Attrs.IsControl() {
+	if rec.Attrs.IsControl() || s.guard.PassesOver(rec) {
 		return
 	}
+	s.guard.Reading(rec)
 	rows, err := wire.Decode(s.processes[:0], rec)
 	if err != nil {
 		s.out.Report(corrupt(rec, err))
@@ -172,10 +181,10 @@ func (s *shell) mark(ctx context.Context) error {
 // advance feeds the engines what is new in the reference log and moves them to
 // where the clock lets them go.
 func (s *shell) advance() {
-	v := s.log.view()
-	for _, n := range slices.Sorted(maps.Keys(s.parts)) {
+	numbers := slices.Sorted(maps.Keys(s.parts))
+	s.feed(numbers)
+	for _, n := range numbers {
 		p := s.parts[n]
-		p.feed(&v, s.out.Report)
 		before := p.at
 		s.clock.advance(&p.at, p.reader())
 		moved := p.at.Horizon != before.Horizon || p.at.Final != before.Final
@@ -186,8 +195,23 @@ func (s *shell) advance() {
 		p.engine.Advance(p.at.Horizon, p.at.Final, &s.out)
 		p.dirty = false
 	}
+	s.guard.Rest()
 	s.out.flushActivity()
 	s.out.flushLetters()
+}
+
+// feed gives all engines what is new in the reference log. While the guard is
+// careful, a turn has one record of any kind.
+func (s *shell) feed(numbers []int32) {
+	v := s.log.view()
+	f := feeding{guard: s.guard, room: math.MaxInt}
+	if s.guard.Careful() {
+		f.room = max(0, 1-s.polled)
+	}
+	for _, n := range numbers {
+		s.parts[n].feed(&v, &f, s.out.Report)
+	}
+	s.guard.Turn(s.polled + f.entries)
 }
 
 // due reports whether the turn has anything to commit. A horizon that moved
