@@ -84,7 +84,7 @@ func started(t *testing.T, c Config, dsn string) *sink {
 	if s.server, err = insert.New(dsn); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.join(ctx); err != nil {
+	if err := s.join(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return s

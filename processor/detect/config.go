@@ -2,11 +2,13 @@ package detect
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
@@ -15,6 +17,7 @@ import (
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 )
 
 // A Config says where a finder reads and writes, and by which rules.
@@ -68,14 +71,17 @@ func (c Config) validate() error {
 // Use is what a finder does with the brokers.
 func (c Config) Use() broker.Use {
 	return broker.Use{
-		Reads:  []string{schemas.StreamActivity, schemas.StreamFindings}, // findings: what was announced
-		Writes: []string{schemas.StreamFindings, schemas.StreamDeadLetters},
+		Reads:  []string{schemas.StreamActivity, schemas.StreamFindings, schemas.StreamQuarantine}, // findings: what was announced
+		Writes: []string{schemas.StreamFindings, schemas.StreamDeadLetters, schemas.StreamQuarantine},
 		Group:  cmp.Or(c.Group, DefaultGroup), Transactions: true, Instance: c.Instance,
 	}
 }
 
-func (c Config) member() member.Config {
-	return member.Config{Client: c.Client, Group: c.Group, Instance: c.Instance, Topics: []string{activityTopic()}, Timeout: c.Timeout}
+func (c Config) member(adm *kadm.Client) member.Config {
+	return member.Config{
+		Client: c.Client, Group: c.Group, Instance: c.Instance, Topics: []string{activityTopic()}, Timeout: c.Timeout,
+		Logs: func(ctx context.Context) (gap.Logs, error) { return gap.Look(ctx, adm, activityTopic()) },
+	}
 }
 
 func activityTopic() string { return schemas.Prefix + schemas.StreamActivity }

@@ -2,12 +2,14 @@ package detect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 
@@ -68,7 +70,9 @@ func (f *Finder) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !member.Retry(err) {
+		// Out of range: records went while this one was reading. The next session
+		// says which, and goes on where the log begins.
+		if !member.Retry(err) && !errors.Is(err, kerr.OffsetOutOfRange) {
 			return err
 		}
 		f.cfg.Log.Warn("starting over from what is committed", "error", err)
@@ -97,7 +101,7 @@ func (f *Finder) runOnce(ctx context.Context) error {
 		return fmt.Errorf("detect: %w", err)
 	}
 	defer guard.Close() //nolint:errcheck // what it says then is that nothing is being read
-	m, err := member.Join(ctx, f.cfg.member())
+	m, err := member.Join(ctx, f.cfg.member(kadm.NewClient(plain)))
 	if err != nil {
 		return err
 	}

@@ -360,7 +360,7 @@ func TestPositionText(t *testing.T) {
 	if got, err := ParsePosition(p.String()); err != nil || got != p {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, text := range []string{"", "gpumeter-detect/1 from=7", p.String() + " ", "gpumeter/1 from=7 seen=1"} {
+	for _, text := range []string{"", "gpumeter-detect/2 from=7", p.String() + " ", "gpumeter/1 from=7 seen=1"} {
 		if _, err := ParsePosition(text); err == nil {
 			t.Errorf("%q was read", text)
 		}

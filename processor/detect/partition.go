@@ -23,9 +23,11 @@ type partition struct {
 	number    int32
 	detector  *idle.Detector
 	committed state
-	next      int64 // offset of the next record for the detector
-	polled    int64 // of the next record of the client, which may be behind after a rebalance
-	from      int64 // what the detector needed when it was last asked
+	next      int64               // offset of the next record for the detector
+	polled    int64               // of the next record of the client, which may be behind after a rebalance
+	topic     uint32              // fingerprint of the topic that the offsets are of
+	gap       *schemas.DeadLetter // what went unread and was not told yet
+	from      int64               // what the detector needed when it was last asked
 	asked     time.Time
 	rows      []schemas.Activity
 }
@@ -44,7 +46,7 @@ func (p *partition) position(now time.Time) Position {
 			p.from = p.next
 		}
 	}
-	return Position{From: p.from, Seen: p.detector.Seen()}
+	return Position{From: p.from, Seen: p.detector.Seen(), Topic: p.topic}
 }
 
 // take folds one record. rows is how many it had; err is why it cannot be read.

@@ -12,18 +12,20 @@ import (
 type Position struct {
 	From int64 // offset of the first record that it needs
 	Seen int64 // newest instant that it was told of, Unix ms
+	// Topic is a fingerprint of the topic that the offsets are of, 0 = not known.
+	Topic uint32
 }
 
-const positionFormat = "gpumeter-detect/1 from=%d seen=%d"
+const positionFormat = "gpumeter-detect/2 from=%d seen=%d topic=%d"
 
 // String is the metadata text: what `kafka-consumer-groups --describe` and other
 // tools show, and what ParsePosition reads.
-func (p Position) String() string { return fmt.Sprintf(positionFormat, p.From, p.Seen) }
+func (p Position) String() string { return fmt.Sprintf(positionFormat, p.From, p.Seen, p.Topic) }
 
 // ParsePosition reads what String wrote, and nothing else.
 func ParsePosition(text string) (Position, error) {
 	var p Position
-	if _, err := fmt.Sscanf(text, positionFormat, &p.From, &p.Seen); err != nil || p.String() != text {
+	if _, err := fmt.Sscanf(text, positionFormat, &p.From, &p.Seen, &p.Topic); err != nil || p.String() != text {
 		return Position{}, fmt.Errorf("offset metadata %.100q is not a position of this program: another one has committed to its group", text)
 	}
 	return p, nil

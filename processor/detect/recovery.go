@@ -12,6 +12,7 @@ import (
 
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
@@ -120,24 +121,49 @@ func (s *shell) recover(ctx context.Context, fresh []*partition) error {
 	return nil
 }
 
-// place checks that the committed offsets lie in the log as it is.
+// place compares what is committed with the log as it is. What expired unread is
+// gone: we go on where the log begins, and tell. A topic that was recreated is an
+// error, since findings that are open were decided in the old one.
 func (s *shell) place(ctx context.Context, fresh []*partition) error {
-	starts, ends, err := member.Ends(ctx, s.adm, activityTopic())
+	logs, err := gap.Look(ctx, s.adm, activityTopic())
 	if err != nil {
 		return err
 	}
 	for _, p := range fresh {
-		if p.next > ends[p.number] {
-			return fmt.Errorf("%s partition %d ends at offset %d, but group %s has committed %d: the topic was recreated or lost its tail; to begin anew, stop all processors and run kafka-consumer-groups.sh --bootstrap-server BROKER --delete --group %s",
-				activityTopic(), p.number, ends[p.number], s.cfg.Group, p.next, s.cfg.Group)
+		log := logs[activityTopic()][p.number]
+		if log.Lost(p.next) || p.committed.offset >= 0 && log.Recreated(p.committed.position.Topic) {
+			return fmt.Errorf("%s partition %d ends at offset %d and is not the log of which group %s has committed %d: the topic was recreated or lost its tail; to begin anew, stop all processors and run kafka-consumer-groups.sh --bootstrap-server BROKER --delete --group %s",
+				activityTopic(), p.number, log.End, s.cfg.Group, p.next, s.cfg.Group)
 		}
-		if start := starts[p.number]; p.next < start {
-			if p.committed.offset >= 0 {
-				s.cfg.Log.Warn("activity has expired unread; going on where it starts", "partition", p.number, "committed", p.next, "start", start)
-			}
-			p.next = start
+		if log.Expired(p.committed.offset) {
+			p.gap = s.tell(gap.Gap{
+				Group: s.cfg.Group, Topic: activityTopic(), Partition: p.number, From: p.next, To: log.Start,
+				After: p.committed.position.Seen, Before: log.First, Meaning: "the detectors take the time in it for unknown; the ledger is not concerned",
+			})
 		}
-		p.from, p.polled = max(p.from, starts[p.number]), p.next
+		p.topic, p.next = log.Topic, max(p.next, log.Start)
+		p.from, p.polled = max(p.from, log.Start), p.next
+	}
+	return nil
+}
+
+// tell logs a gap and returns its letter.
+func (s *shell) tell(g gap.Gap) *schemas.DeadLetter {
+	l := g.Letter()
+	s.cfg.Log.Error("records went before they were read", "topic", g.Topic, "partition", g.Partition, "from", g.From, "to", g.To, "detail", l.Detail)
+	return &l
+}
+
+// reportGaps puts what went unread into the open transaction.
+func (s *shell) reportGaps(ctx context.Context) error {
+	for _, p := range s.parts {
+		if p.gap == nil {
+			continue
+		}
+		if err := s.publishLetter(ctx, *p.gap); err != nil {
+			return err
+		}
+		p.gap, s.dirty = nil, true
 	}
 	return nil
 }

@@ -71,6 +71,9 @@ func (s *shell) turn(ctx, work context.Context) error {
 	if err := member.FetchError(fetches); err != nil {
 		return err
 	}
+	if err := s.reportGaps(work); err != nil {
+		return err
+	}
 	for it := fetches.RecordIter(); !it.Done(); {
 		if err := s.take(work, it.Next()); err != nil {
 			return err

@@ -15,6 +15,7 @@ type Config struct {
 	Grace       int64  // a window is final this long after its end
 	EarlyEvery  int64  // windows that are not final are published this often; 0 = never
 	KeepSamples int64  // samples are kept this long behind the horizon; what needs older ones is too late
+	LostBefore  int64  // samples of windows that begin before are not there: what was published of them stays; 0 = none
 	Epsilon     uint32 // ppm; activity above it is active
 	IdleMemory  uint64 // bytes; memory in use from here on makes idle time idle_held
 

@@ -66,8 +66,12 @@ func New(cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	lost := int64(forever)
+	if cfg.LostBefore > 0 {
+		lost = floorTo(cfg.LostBefore+cfg.Window-1, cfg.Window)
+	}
 	return &Engine{
-		cfg: cfg, texts: newTexts(), horizon: forever, final: forever, due: forever, lost: forever, watermark: forever,
+		cfg: cfg, texts: newTexts(), horizon: forever, final: forever, due: forever, lost: lost, watermark: forever,
 		nodes: map[string]*node{}, resources: map[string]*resource{}, allocs: map[string]*allocation{},
 		prices: prices{lists: map[priceKey]*priceList{}}, have: map[schemas.Tag]bool{},
 	}, nil

@@ -184,6 +184,29 @@ func TestTooLate(t *testing.T) {
 	}
 }
 
+// An engine that is made anew behind a gap leaves what was final before it, and
+// says unknown of the gap.
+func TestSamplesBeforeAreLost(t *testing.T) {
+	cfg := config()
+	cfg.LostBefore = start + 5*60_000
+	e, l := newEngine(t, cfg), newLedger(t)
+	e.AddResource(resource("r", false, "g"))
+	e.AddAllocation(held(schemas.EventStart, "a", 0, "g"))
+	e.Advance(start+5*60_000+30_000, false, nil) // as committed
+	e.AddSamples(reading("g", 8*60, 500_000))
+	e.AddPrice(&schemas.Price{Provider: "p", PricingCategory: "owned", Currency: "USD", PerHour: 1, From: start})
+	e.Advance(start+20*60_000, true, l)
+	if f, told := l.cells[key{"n1", "r", "g", start + 4*60_000}]; told {
+		t.Errorf("a cell whose samples are gone was published again: %s", lines(f))
+	}
+	if f := l.cells[key{"n1", "r", "g", start + 6*60_000}]; len(f) != 1 || f[0].state != schemas.StateUnknown {
+		t.Errorf("in the gap: %s", lines(f))
+	}
+	if len(l.letters) != 1 || l.letters[0].Reason != schemas.ReasonTooLate {
+		t.Errorf("letters %v", l.letters)
+	}
+}
+
 // Advance is called every second for 80,000 GPUs: while nothing is due it costs
 // nothing that grows with them.
 func TestAdvanceIsIdleWhileNothingIsDue(t *testing.T) {

@@ -4,21 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 )
 
 // A Config says which group to join and by what name.
 type Config struct {
-	Client   []kgo.Opt     // how to reach the brokers: broker.Config.Options
-	Group    string        // consumer group
-	Instance string        // name of this process in the group; a successor of the same name ends what its predecessor left open
-	Topics   []string      // what the group reads; a member is told its partitions of the first
-	Timeout  time.Duration // after which the brokers abort an open transaction
+	Client   []kgo.Opt                               // how to reach the brokers: broker.Config.Options
+	Group    string                                  // consumer group
+	Instance string                                  // name of this process in the group; a successor of the same name ends what its predecessor left open
+	Topics   []string                                // what the group reads; a member is told its partitions of the first
+	Timeout  time.Duration                           // after which the brokers abort an open transaction
+	Logs     func(context.Context) (gap.Logs, error) // where the topics begin and end now
+	// Optional lists the topics of which this member reads what is there now when
+	// what was committed is of a topic that was recreated. Of the others it reads
+	// nothing then: whoever owns them looks before it reads.
+	Optional []string
 }
 
 // A Member is one session of a group member. Its methods are for one goroutine,
@@ -69,10 +76,11 @@ func Join(ctx context.Context, cfg Config) (*Member, error) {
 		// every rebalance under load aborts one, and all that was folded is
 		// folded anew.
 		kgo.BlockRebalanceOnPoll(),
-		// Never committed: from the start. Out of range is checked before
-		// anything is read, and data loss while reading is an error.
+		// Never committed: from the start. Out of range: what is there is read,
+		// once it is known what is missing (see adjust); while reading it is an error.
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.AdjustFetchOffsetsFn(cfg.adjust),
 		kgo.KeepControlRecords(), // the offset after a marker counts as read
 		kgo.TransactionalID(cfg.Group+"-"+cfg.Instance),
 		kgo.TransactionTimeout(cfg.Timeout),
@@ -84,6 +92,24 @@ func Join(ctx context.Context, cfg Config) (*Member, error) {
 		return nil, fmt.Errorf("making the client of group %s: %w", cfg.Group, err)
 	}
 	return &Member{cfg: cfg, session: session, assigned: owned, kill: kill, refused: &refusal{}}, nil
+}
+
+// adjust moves what is committed to where the logs begin if that is later. The
+// owner of a partition looks at what was committed, too, and tells of the gap.
+func (c Config) adjust(ctx context.Context, committed map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	logs, err := c.Logs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for topic, partitions := range committed {
+		for n, o := range partitions {
+			log, at := logs[topic][n], o.EpochOffset().Offset
+			if log.Expired(at) || log.Lost(at) && slices.Contains(c.Optional, topic) {
+				partitions[n] = kgo.NewOffset().At(log.Start)
+			}
+		}
+	}
+	return committed, nil
 }
 
 // Assigned is what the group has given to this member now. For any goroutine.

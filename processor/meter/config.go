@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
@@ -16,6 +17,7 @@ import (
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 	"github.com/gpumeter/gpumeter/schemas/quarantine"
 )
 
@@ -97,16 +99,18 @@ func (c Config) validate() error {
 func (c Config) Use() broker.Use {
 	refs := refStreams()
 	return broker.Use{
-		Reads:  append(refs[:], schemas.StreamSamples, schemas.StreamProcesses),
-		Writes: []string{schemas.StreamTicks, schemas.StreamCost, schemas.StreamActivity, schemas.StreamDeadLetters},
+		Reads:  append(refs[:], schemas.StreamSamples, schemas.StreamProcesses, schemas.StreamQuarantine),
+		Writes: []string{schemas.StreamTicks, schemas.StreamCost, schemas.StreamActivity, schemas.StreamDeadLetters, schemas.StreamQuarantine},
 		Group:  cmp.Or(c.Group, defaultGroup), Transactions: true, Instance: c.Instance,
 	}
 }
 
-func (c Config) member() member.Config {
+func (c Config) member(adm *kadm.Client) member.Config {
+	topics := []string{samplesTopic(), processesTopic()}
 	return member.Config{
-		Client: c.Client, Group: c.Group, Instance: c.Instance, Timeout: c.Timeout,
-		Topics: []string{samplesTopic(), schemas.Prefix + schemas.StreamProcesses},
+		Client: c.Client, Group: c.Group, Instance: c.Instance, Timeout: c.Timeout, Topics: topics,
+		Logs:     func(ctx context.Context) (gap.Logs, error) { return gap.Look(ctx, adm, topics...) },
+		Optional: topics[1:], // no fact depends on processes
 	}
 }
 

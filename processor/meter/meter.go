@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/sync/errgroup"
@@ -88,7 +89,9 @@ func (m *Meter) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !member.Retry(err) {
+		// Out of range: records went while this one was reading. The next session
+		// says which, and goes on where the log begins.
+		if !member.Retry(err) && !errors.Is(err, kerr.OffsetOutOfRange) {
 			return err
 		}
 		m.cfg.Log.Warn("starting over from what is committed", "error", err)
@@ -128,7 +131,7 @@ func (m *Meter) runOnce(ctx context.Context) error {
 	}
 	defer log.guard.Close() //nolint:errcheck // as above
 	plain.AddConsumePartitions(fromRefs(starts))
-	self, err := member.Join(ctx, m.cfg.member())
+	self, err := member.Join(ctx, m.cfg.member(adm))
 	if err != nil {
 		return err
 	}
@@ -200,4 +203,5 @@ func (m *Meter) report(parts map[int32]*partition, now int64) {
 // forget shows that nothing is owned any more.
 func (m *Meter) forget() { m.report(nil, 0) }
 
-func samplesTopic() string { return schemas.Prefix + schemas.StreamSamples }
+func samplesTopic() string   { return schemas.Prefix + schemas.StreamSamples }
+func processesTopic() string { return schemas.Prefix + schemas.StreamProcesses }

@@ -22,11 +22,14 @@ type partition struct {
 	engine    Engine
 	committed state
 	at        Position      // what the engine reflects, beside the samples below next
+	processes int64         // offset of the next record of processes
+	marked    bool          // beside that offset it is committed which samples are metered
 	next      int64         // offset of the next samples record
 	time      int64         // append time of the last one, Unix ms
 	fed       [refCount]int // entries of the reference log that the engine has
 	refTimes  [refCount]int64
-	dirty     bool // inputs came since the last Advance
+	dirty     bool                 // inputs came since the last Advance
+	gaps      []schemas.DeadLetter // what went unread, until it is committed that it was told
 }
 
 // state is what a commit of p writes.

@@ -46,20 +46,42 @@ type Position struct {
 	Horizon int64 // horizon in Unix ms, 0 = none yet
 	Final   bool  // every window before the horizon is final
 	Applied int64 // ticks that name a horizon and lie below this offset have been applied
+	Topics  Topics
 }
 
-const positionFormat = "gpumeter/1 refs=%d,%d,%d,%d,%d horizon=%d final=%t applied=%d"
+// Topics are fingerprints of the topics that the offsets are of: of samples, and
+// of the reference topics in the order of Refs. 0 = not known.
+type Topics [1 + refCount]uint32
+
+// markFormat is the metadata of the offsets of processes. Brokers forget what was
+// committed of a topic when it is deleted; this is how one knows, behind samples
+// that nothing is committed of, that others were there.
+const markFormat = "gpumeter/2 samples=%d"
+
+func markOf(samples uint32) string { return fmt.Sprintf(markFormat, samples) }
+
+// parseMark reads what markOf wrote, 0 = something else.
+func parseMark(text string) (samples uint32) {
+	if _, err := fmt.Sscanf(text, markFormat, &samples); err != nil || markOf(samples) != text {
+		return 0
+	}
+	return samples
+}
+
+const positionFormat = "gpumeter/2 refs=%d,%d,%d,%d,%d horizon=%d final=%t applied=%d topics=%d,%d,%d,%d,%d,%d"
 
 // String is the metadata text: what `kafka-consumer-groups --describe` and
 // other tools show, and what ParsePosition reads.
 func (p Position) String() string {
-	return fmt.Sprintf(positionFormat, p.Refs[0], p.Refs[1], p.Refs[2], p.Refs[3], p.Refs[4], p.Horizon, p.Final, p.Applied)
+	return fmt.Sprintf(positionFormat, p.Refs[0], p.Refs[1], p.Refs[2], p.Refs[3], p.Refs[4], p.Horizon, p.Final, p.Applied,
+		p.Topics[0], p.Topics[1], p.Topics[2], p.Topics[3], p.Topics[4], p.Topics[5])
 }
 
 // ParsePosition reads what String wrote, and nothing else.
 func ParsePosition(text string) (Position, error) {
 	var p Position
-	_, err := fmt.Sscanf(text, positionFormat, &p.Refs[0], &p.Refs[1], &p.Refs[2], &p.Refs[3], &p.Refs[4], &p.Horizon, &p.Final, &p.Applied)
+	_, err := fmt.Sscanf(text, positionFormat, &p.Refs[0], &p.Refs[1], &p.Refs[2], &p.Refs[3], &p.Refs[4], &p.Horizon, &p.Final, &p.Applied,
+		&p.Topics[0], &p.Topics[1], &p.Topics[2], &p.Topics[3], &p.Topics[4], &p.Topics[5])
 	if err != nil || p.String() != text {
 		return Position{}, fmt.Errorf("offset metadata %.100q is not a position of this processor: another program has committed to its group", text)
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 func TestPositionText(t *testing.T) {
-	p := Position{Refs: Refs{1, 2, 3, 4, 5}, Horizon: 1_780_275_600_000, Final: true, Applied: 6}
-	const want = "gpumeter/1 refs=1,2,3,4,5 horizon=1780275600000 final=true applied=6"
+	p := Position{Refs: Refs{1, 2, 3, 4, 5}, Horizon: 1_780_275_600_000, Final: true, Applied: 6, Topics: Topics{7, 8, 9, 10, 11, 4_294_967_295}}
+	const want = "gpumeter/2 refs=1,2,3,4,5 horizon=1780275600000 final=true applied=6 topics=7,8,9,10,11,4294967295"
 	if got := p.String(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -22,6 +22,9 @@ func TestPositionRoundTrip(t *testing.T) {
 		var p Position
 		for i := range p.Refs {
 			p.Refs[i] = offset.Draw(t, "ref")
+		}
+		for i := range p.Topics {
+			p.Topics[i] = rapid.Uint32().Draw(t, "topic")
 		}
 		p.Horizon, p.Final, p.Applied = offset.Draw(t, "horizon"), rapid.Bool().Draw(t, "final"), offset.Draw(t, "applied")
 		got, err := ParsePosition(p.String())
@@ -43,7 +46,7 @@ func TestPositionRefusesWhatItDidNotWrite(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		whole + "0 ", whole + " x", strings.Replace(whole, "gpumeter/1", "gpumeter/2", 1), strings.Replace(whole, "=7", "=07", 1),
+		whole + "0 ", whole + " x", strings.Replace(whole, "gpumeter/2", "gpumeter/1", 1), strings.Replace(whole, "=7", "=07", 1),
 		"member-1f0c", strings.Replace(whole, "false", "F", 1),
 	} {
 		if p, err := ParsePosition(text); err == nil {

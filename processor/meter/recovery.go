@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gpumeter/gpumeter/processor/member"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 )
 
 // adopt makes parts what the group has assigned. Engines whose committed state
@@ -60,29 +61,27 @@ func (s *shell) settle(ctx context.Context, owned []int32) (map[int32]*partition
 			parts[n] = p
 			continue
 		}
-		p, err := s.newPartition(n, states[n])
-		if err != nil {
-			return nil, err
-		}
+		p := &partition{number: n, committed: states[n], at: states[n].position, next: states[n].offset}
 		parts[n] = p
 		fresh = append(fresh, p)
 	}
 	if len(fresh) == 0 {
 		return parts, nil
 	}
-	return parts, s.recover(ctx, fresh)
+	return parts, s.recover(ctx, all, fresh)
 }
 
-func (s *shell) newPartition(n int32, committed state) (*partition, error) {
+// newEngine makes the engine of p, which begins where samples are there.
+func (s *shell) newEngine(p *partition, samples gap.Log) (err error) {
 	cfg := s.cfg.Engine
-	mine := keyed(n, s.partitions)
-	cfg.Owns, cfg.Reports, cfg.ReportPrices = mine, mine, n == 0
-	cfg.Partition = uint32(n)
-	e, err := s.cfg.NewEngine(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("making the engine of partition %d: %w", n, err)
+	mine := keyed(p.number, s.partitions)
+	cfg.Owns, cfg.Reports, cfg.ReportPrices = mine, mine, p.number == 0
+	cfg.Partition = uint32(p.number)
+	cfg.LostBefore = s.lostBefore(p, samples)
+	if p.engine, err = s.cfg.NewEngine(cfg); err != nil {
+		return fmt.Errorf("making the engine of partition %d: %w", p.number, err)
 	}
-	return &partition{number: n, engine: e, committed: committed, at: committed.position, next: committed.offset}, nil
+	return nil
 }
 
 // keyed tells which keys a producer sends to partition n of partitions. It asks
@@ -118,13 +117,13 @@ func statesOf(all kadm.OffsetResponses, owned []int32) (map[int32]state, error) 
 // recover brings fresh engines to what is committed: the reference events below
 // the position, the samples below the offset, and the horizon, without
 // publishing. Then every cell that they hold has been published.
-func (s *shell) recover(ctx context.Context, fresh []*partition) error {
+func (s *shell) recover(ctx context.Context, committed kadm.OffsetResponses, fresh []*partition) error {
 	began := time.Now()
 	if err := s.guard.Refresh(ctx); err != nil { // another member may have passed something over
 		return err
 	}
 	defer s.guard.Rest()
-	from, err := s.placeAll(ctx, fresh)
+	from, err := s.placeAll(ctx, committed, fresh)
 	if err != nil {
 		return err
 	}
@@ -147,52 +146,6 @@ func (s *shell) recover(ctx context.Context, fresh []*partition) error {
 	took := time.Since(began)
 	s.stats.recovered(len(fresh), took)
 	s.cfg.Log.Info("recovered", "partitions", len(fresh), "seconds", took.Seconds())
-	return nil
-}
-
-// placeAll checks that the committed offsets lie in the logs as they are, and
-// says from where the samples of each partition are read again.
-func (s *shell) placeAll(ctx context.Context, fresh []*partition) (from map[int32]int64, err error) {
-	starts, err := s.adm.ListStartOffsets(ctx, samplesTopic())
-	if err = errors.Join(err, starts.Error()); err != nil {
-		return nil, fmt.Errorf("listing where %s starts: %w", samplesTopic(), err)
-	}
-	ends, refs, err := s.ends(ctx)
-	if err != nil {
-		return nil, err
-	}
-	from = make(map[int32]int64, len(fresh))
-	for _, p := range fresh {
-		start, _ := starts.Lookup(samplesTopic(), p.number)
-		from[p.number] = start.Offset
-		if p.next < 0 {
-			p.next = start.Offset
-		}
-		if err := s.checkPlace(p, start.Offset, ends[p.number], refs); err != nil {
-			return nil, err
-		}
-	}
-	return from, nil
-}
-
-// checkPlace refuses offsets that the logs do not have: going on from anywhere
-// else would lose or double money silently.
-func (s *shell) checkPlace(p *partition, start, end int64, refs Refs) error {
-	const mend = "to start the ledger anew from what the topics hold, stop all processors and delete the group: kafka-consumer-groups.sh --bootstrap-server BROKER --delete --group "
-	switch {
-	case p.next > end:
-		return fmt.Errorf("%s partition %d ends at offset %d, but group %s has committed %d: the topic was recreated or lost its tail; %s",
-			samplesTopic(), p.number, end, s.cfg.Group, p.next, mend+s.cfg.Group)
-	case p.next < start:
-		return fmt.Errorf("%s partition %d starts at offset %d, but group %s has read to %d only: what lies between has expired unread; %s",
-			samplesTopic(), p.number, start, s.cfg.Group, p.next, mend+s.cfg.Group)
-	}
-	for i, next := range p.at.Refs {
-		if next > refs[i] {
-			return fmt.Errorf("%s ends at offset %d, but group %s has read %d for partition %d: the topic was recreated or lost its tail; %s",
-				refTopic(i), refs[i], s.cfg.Group, next, p.number, mend+s.cfg.Group)
-		}
-	}
 	return nil
 }
 

@@ -76,6 +76,7 @@ func (s *shell) turn(ctx, work context.Context) error {
 		return s.adopt(ctx)
 	}
 	s.out.reset(work)
+	s.reportGaps()
 	if err := s.mark(work); err != nil {
 		return err
 	}
@@ -143,6 +144,9 @@ func (s *shell) take(rec *kgo.Record) error {
 
 // takeProcesses checks a record of processes. No rule of the ledger reads them.
 func (s *shell) takeProcesses(rec *kgo.Record) {
+	if p := s.parts[rec.Partition]; p != nil {
+		p.processes = rec.Offset + 1
+	}
 	if rec.Attrs.IsControl() || s.guard.PassesOver(rec) {
 		return
 	}
@@ -253,6 +257,7 @@ func (s *shell) commit(ctx context.Context) error {
 		if p.changed() {
 			p.committed = p.state()
 		}
+		p.gaps, p.marked = nil, true
 	}
 	s.stats.committed(&s.out.tally)
 	s.report(s.parts, s.clock.pulse.time)
@@ -268,50 +273,49 @@ func (s *shell) drop() {
 }
 
 // annotate writes the positions beside the offsets that the client is about to
-// commit, and adds the partitions of which no sample was read but whose position
-// has moved.
+// commit, and adds the partitions of which nothing was read but whose position has
+// moved.
 func (s *shell) annotate(req *kmsg.TxnOffsetCommitRequest) error {
-	none := ""
-	done := make(map[int32]bool, len(s.parts))
+	samples, processes := make(map[int32]bool, len(s.parts)), make(map[int32]bool, len(s.parts))
 	for t := range req.Topics {
 		topic := &req.Topics[t]
 		for i := range topic.Partitions {
 			rp := &topic.Partitions[i]
-			rp.Metadata = &none
-			if topic.Topic != samplesTopic() {
-				continue
-			}
 			p := s.parts[rp.Partition]
-			if p == nil || p.next != rp.Offset {
+			switch {
+			case topic.Topic == processesTopic() && p != nil:
+				rp.Metadata = kmsg.StringPtr(markOf(p.at.Topics[0]))
+				processes[rp.Partition] = true
+			case topic.Topic == samplesTopic() && p != nil && p.next == rp.Offset:
+				rp.Metadata = kmsg.StringPtr(p.at.String())
+				samples[rp.Partition] = true
+			default:
 				return fmt.Errorf("offset %d of %s partition %d is about to be committed, which the engine has not reached", rp.Offset, topic.Topic, rp.Partition)
 			}
-			rp.Metadata = kmsg.StringPtr(p.at.String())
-			done[rp.Partition] = true
 		}
 	}
-	more := kmsg.NewTxnOffsetCommitRequestTopic()
-	more.Topic = samplesTopic()
 	for n, p := range s.parts {
-		if done[n] || !p.changed() {
-			continue
+		if !samples[n] && p.changed() {
+			req.Topics = addOffset(req.Topics, samplesTopic(), n, p.next, p.at.String())
 		}
-		rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
-		rp.Partition, rp.Offset, rp.Metadata = n, p.next, kmsg.StringPtr(p.at.String())
-		more.Partitions = append(more.Partitions, rp)
-	}
-	if len(more.Partitions) > 0 {
-		req.Topics = appendTopic(req.Topics, more)
+		if !processes[n] && !p.marked {
+			req.Topics = addOffset(req.Topics, processesTopic(), n, p.processes, markOf(p.at.Topics[0]))
+		}
 	}
 	return nil
 }
 
-// appendTopic adds the partitions of more to their topic.
-func appendTopic(topics []kmsg.TxnOffsetCommitRequestTopic, more kmsg.TxnOffsetCommitRequestTopic) []kmsg.TxnOffsetCommitRequestTopic {
+// addOffset adds an offset to its topic.
+func addOffset(topics []kmsg.TxnOffsetCommitRequestTopic, topic string, n int32, offset int64, metadata string) []kmsg.TxnOffsetCommitRequestTopic {
+	rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+	rp.Partition, rp.Offset, rp.Metadata = n, offset, &metadata
 	for i := range topics {
-		if topics[i].Topic == more.Topic {
-			topics[i].Partitions = append(topics[i].Partitions, more.Partitions...)
+		if topics[i].Topic == topic {
+			topics[i].Partitions = append(topics[i].Partitions, rp)
 			return topics
 		}
 	}
+	more := kmsg.NewTxnOffsetCommitRequestTopic()
+	more.Topic, more.Partitions = topic, append(more.Partitions, rp)
 	return append(topics, more)
 }
