@@ -104,7 +104,7 @@ func (b *batch) topics() []string {
 // add takes one record in. An error says that it cannot be read; the batch has
 // it as a dead letter where no processor reports it.
 func (b *batch) add(rec *kgo.Record) error {
-	defer b.advance(rec)
+	defer b.pass(rec)
 	if rec.Attrs.IsControl() {
 		return nil // the end of a transaction: it only moves the offset
 	}
@@ -118,13 +118,25 @@ func (b *batch) add(rec *kgo.Record) error {
 	return err
 }
 
-func (b *batch) advance(rec *kgo.Record) {
-	partitions := b.next[rec.Topic]
+// pass counts a record as taken in.
+func (b *batch) pass(rec *kgo.Record) {
+	b.reach(rec.Topic, rec.Partition, kgo.EpochOffset{Epoch: rec.LeaderEpoch, Offset: rec.Offset + 1})
+}
+
+// reach says where the partition is to be read on.
+func (b *batch) reach(topic string, partition int32, at kgo.EpochOffset) {
+	partitions := b.next[topic]
 	if partitions == nil {
 		partitions = map[int32]kgo.EpochOffset{}
-		b.next[rec.Topic] = partitions
+		b.next[topic] = partitions
 	}
-	partitions[rec.Partition] = kgo.EpochOffset{Epoch: rec.LeaderEpoch, Offset: rec.Offset + 1}
+	partitions[partition] = at
+}
+
+// tell takes a letter of the sink's own in.
+func (b *batch) tell(l schemas.DeadLetter, at int64) {
+	b.letters.Append([]schemas.DeadLetter{l}, at)
+	b.rows++
 }
 
 // refuse makes a dead letter of a record of the topics whose readers are sinks.
@@ -135,7 +147,7 @@ func (b *batch) refuse(rec *kgo.Record, err error) {
 		return
 	}
 	b.letters.Append([]schemas.DeadLetter{{
-		Stream: stream, Place: fmt.Sprintf("%s/%d@%d", rec.Topic, rec.Partition, rec.Offset),
+		Stream: stream, Place: fmt.Sprintf("topic %s partition %d offset %d", rec.Topic, rec.Partition, rec.Offset),
 		Reason: schemas.ReasonCorrupt, Detail: err.Error(),
 		Payload: rec.Value[:min(len(rec.Value), schemas.MaxPayload)], Count: 1,
 	}}, rec.Timestamp.UnixMilli())

@@ -40,6 +40,7 @@ func (s *sink) fill(ctx context.Context, to *storer) error {
 		if err := s.judge(ctx, fetches); err != nil {
 			return err
 		}
+		s.tellGaps()
 		for records := fetches.RecordIter(); !records.Done(); {
 			s.take(records.Next())
 			if s.full() {
@@ -124,12 +125,17 @@ func rejoins(err error) bool {
 		errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.StaleMemberEpoch)
 }
 
-func (s *sink) take(rec *kgo.Record) {
+// begin sets the time of a batch that is about to get its first row.
+func (s *sink) begin() {
 	if s.batch.empty() {
 		s.due = time.Now().Add(s.cfg.Flush.Every)
 	}
+}
+
+func (s *sink) take(rec *kgo.Record) {
+	s.begin()
 	if s.guard.PassesOver(rec) {
-		s.batch.advance(rec)
+		s.batch.pass(rec)
 		return
 	}
 	s.guard.Reading(rec)

@@ -90,6 +90,7 @@ func (s *sink) alarm(l *loss) error {
 		return l
 	}
 	s.env.Log.Error("records are lost", "kind", l.kind, "topic", l.topic, "partition", l.partition, "records", l.records, "error", l)
+	s.found.add(l)
 	return nil
 }
 

@@ -107,6 +107,7 @@ type sink struct {
 	server insert.Inserter
 	owned  holdings
 	guard  *quarantine.Guard
+	found  gaps
 
 	ids        map[string]string // of the topics, as they were at the start
 	generation uint32

@@ -23,7 +23,7 @@ all-in-one: a broker and a ClickHouse in this process, or your own.`,
   gpumeter verify --data ledger --input events   recompute all of it another way`,
 		Version: service.Version(), SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), replayCommand(), queryCommand(), verifyCommand(), generateCommand(), serveCommand(), topicsCommand(), migrateCommand())
+	root.AddCommand(demoCommand(), replayCommand(), queryCommand(), verifyCommand(), generateCommand(), serveCommand(), topicsCommand(), migrateCommand(), lettersCommand())
 	return root
 }
 

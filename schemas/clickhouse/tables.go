@@ -19,6 +19,7 @@ const (
 
 	TableGenerations = "generations"
 	TableMigrations  = "migrations"
+	TableMarks       = "dead_letter_marks"
 )
 
 // LogTable is the table of a low-rate stream or of the samples.
@@ -57,7 +58,7 @@ func Tables() []Table {
 		eventLog(schemas.StreamTags, "effective_from"),
 		eventLog(schemas.StreamFindings, "finding", "revision"),
 		eventLog(schemas.StreamDeadLetters, "stream", "reason", "place"),
-		generations(), migrationsTable(),
+		marksTable(), generations(), migrationsTable(),
 	}
 }
 
@@ -191,6 +192,20 @@ func generations() Table {
 			{Name: "seen_at", Type: typeInstant, Extra: "DEFAULT now64(3)", Doc: "when a sink met it first"},
 		},
 		OrderBy: "topic_id",
+	}
+}
+
+// marksTable says what became of dead letters.
+func marksTable() Table {
+	return Table{
+		Name: TableMarks, Doc: "What was done about dead letters. The newest mark of a letter counts.",
+		Columns: []Column{
+			{Name: "digest", Type: "UInt64", Doc: "digest of the letter"},
+			{Name: "state", Type: typeText, Doc: "retried or dropped"},
+			{Name: "note", Type: "String", Doc: "why it was dropped, or where it was published again"},
+			{Name: "marked_at", Type: typeInstant, Extra: "DEFAULT now64(3)", Doc: "when"},
+		},
+		OrderBy: "digest, marked_at",
 	}
 }
 

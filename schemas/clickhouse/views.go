@@ -19,7 +19,7 @@ func Views() []View {
 	return []View{
 		costView(), costHistoryView(), allocationsView(),
 		logView(schemas.StreamSamples), logView(schemas.StreamProcesses), logView(schemas.StreamResources),
-		logView(schemas.StreamPrices), logView(schemas.StreamTags), logView(schemas.StreamDeadLetters),
+		logView(schemas.StreamPrices), logView(schemas.StreamTags), deadLettersView(),
 		findingsHistoryView(), findingsView(),
 	}
 }

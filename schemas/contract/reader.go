@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/gpumeter/gpumeter/schemas"
@@ -34,6 +35,7 @@ type Reader struct {
 	line   []byte
 	parser Parser
 	table  *Table
+	header []byte // of table, as it was written
 
 	ignored []string
 
@@ -67,6 +69,7 @@ func (r *Reader) Next() error {
 		if r.table, err = NewTable(r.file.Stream, r.line); err != nil {
 			return r.judge(err)
 		}
+		r.header = append(r.header[:0], r.line...)
 		r.ignored = r.table.Unknown()
 	}
 }
@@ -111,12 +114,16 @@ func (r *Reader) Place() string { return r.file.Name + ":" + strconv.Itoa(r.line
 // Line is the line of the last Next, valid until the next one.
 func (r *Reader) Line() []byte { return r.line }
 
-// DeadLetter makes the letter for the line that the last Next refused.
+// DeadLetter makes the letter for the line that the last Next refused. Its payload
+// is a file of its own: the row of a table has the header before it.
 func (r *Reader) DeadLetter(why *Error) schemas.DeadLetter {
-	payload := r.line[:min(len(r.line), schemas.MaxPayload)]
+	payload := slices.Clone(r.line)
+	if r.table != nil {
+		payload = slices.Concat(r.header, []byte("\n"), r.line)
+	}
 	return schemas.DeadLetter{
 		Stream: r.file.Stream, Place: r.Place(), Reason: why.Reason, Detail: why.Error(),
-		Payload: append([]byte(nil), payload...), Count: 1,
+		Payload: payload[:min(len(payload), schemas.MaxPayload)], Count: 1,
 	}
 }
 

@@ -280,6 +280,17 @@ ENGINE = ReplacingMergeTree(appended_at)
 ORDER BY (`stream`, `reason`, `place`, `digest`)
 COMMENT 'What was refused or is reported, with place and reason. Query the view dead_letters.';
 
+CREATE TABLE IF NOT EXISTS gpumeter.dead_letter_marks
+(
+    `digest` UInt64 COMMENT 'digest of the letter',
+    `state` LowCardinality(String) COMMENT 'retried or dropped',
+    `note` String COMMENT 'why it was dropped, or where it was published again',
+    `marked_at` DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (digest, marked_at)
+COMMENT 'What was done about dead letters. The newest mark of a letter counts.';
+
 CREATE TABLE IF NOT EXISTS gpumeter.generations
 (
     `topic_id` String COMMENT 'id that the brokers gave the topic when it was created',
@@ -863,7 +874,11 @@ CREATE VIEW IF NOT EXISTS gpumeter.dead_letters
     `detail` String COMMENT 'what is wrong and how to mend it',
     `payload` String COMMENT 'the offending bytes, cut at 64 KiB',
     `count` Int64 COMMENT 'how many records this letter stands for',
-    `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record'
+    `appended_at` DateTime64(3, 'UTC') COMMENT 'when the broker appended the record',
+    `id` String COMMENT 'name of the letter, as gpumeter dead-letters takes it',
+    `state` String COMMENT 'open, retried or dropped',
+    `note` String COMMENT 'why it was dropped, or where it was published again',
+    `marked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was retried or dropped'
 )
 AS
 SELECT
@@ -873,8 +888,18 @@ SELECT
     `detail` AS `detail`,
     `payload` AS `payload`,
     `count` AS `count`,
-    `appended_at` AS `appended_at`
-FROM gpumeter.dead_letters_log FINAL
+    `appended_at` AS `appended_at`,
+    lower(hex(digest)) AS `id`,
+    if(marks.last = '', 'open', marks.last) AS `state`,
+    marks.why AS `note`,
+    if(marks.last = '', NULL, marks.at) AS `marked_at`
+FROM gpumeter.dead_letters_log AS letters FINAL
+LEFT JOIN
+(
+    SELECT digest AS marked, argMax(state, marked_at) AS last, argMax(note, marked_at) AS why, max(marked_at) AS at
+    FROM gpumeter.dead_letter_marks
+    GROUP BY digest
+) AS marks ON letters.digest = marks.marked
 COMMENT 'What was refused or is reported, with place and reason.';
 
 CREATE VIEW IF NOT EXISTS gpumeter.findings_history

@@ -1,0 +1,30 @@
+package storage
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gpumeter/gpumeter/schemas"
+)
+
+// What expired before it was stored is a dead letter, and the sink goes on behind
+// it; one that comes later has nothing to add.
+func TestExpiredBeforeItWasStored(t *testing.T) {
+	e, p := newEngine(t), newPipe(t)
+	tag := func(n int) *kgo.Record {
+		return encode(p, schemas.Tag{Match: fmt.Sprintf("user=%d", n), Set: "team=x", From: origin})
+	}
+	p.publish(kgo.TryCommit, tag(0), tag(1))
+	p.run(e.DSN(), "g")
+	p.publish(kgo.TryCommit, tag(2), tag(3)) // offsets 3 and 4; a marker has one, too
+	p.publish(kgo.TryCommit, tag(4))
+	if err := p.cluster.DeleteRecords(schemas.Prefix+schemas.StreamTags, 0, 6); err != nil {
+		t.Fatal(err)
+	}
+	p.run(e.DSN(), "g")
+	p.run(e.DSN(), "g")
+	e.want("match", "gpumeter.tags ORDER BY match", "user=0", "user=1", "user=4")
+	e.want("stream, place, reason, toString(count), state", "gpumeter.dead_letters", "tags|topic gpumeter.tags partition 0 offset 3|gap|3|open")
+}
