@@ -110,11 +110,11 @@ func (m *Mutator) Mutate(rec *kgo.Record) *kgo.Record {
 		out.Key = damage(r, out.Key)
 	case 2, 3:
 		out.Value = m.beneath(out.Value)
-		reseal(out)
+		Reseal(out)
 	default:
 		out.Value = damage(r, out.Value)
 		if r.IntN(2) == 0 {
-			reseal(out)
+			Reseal(out)
 		}
 	}
 	return out
@@ -176,8 +176,8 @@ func mutateHeader(r *rand.Rand, rec *kgo.Record) {
 	}
 }
 
-// reseal makes the checksum of rec right.
-func reseal(rec *kgo.Record) {
+// Reseal makes the checksum of rec right.
+func Reseal(rec *kgo.Record) {
 	for i := range rec.Headers {
 		if rec.Headers[i].Key == "crc32c" {
 			rec.Headers[i].Value = binary.LittleEndian.AppendUint32(nil, crc32.Checksum(rec.Value, crc32.MakeTable(crc32.Castagnoli)))
