@@ -84,13 +84,12 @@ reported (no_start, no_resource, price_conflict) is kept and counts by itself.`,
 		},
 	}
 	o.stackFlags(cmd)
-	for _, f := range [][3]string{
-		{"reason", "reason", "only letters of this `REASON`"}, {"stream", "stream", "only letters of this `STREAM`"},
-		{"topic", "topic", "only letters about records in this `TOPIC`"}, {"since", "since", "only letters that are not older than this `TIME`, as in 24h"},
-		{"limit", "limit", "the newest `NUMBER` of them (default 100)"}, {"because", "because", "`WHY` letters are dropped"},
-	} {
-		o.flag(cmd, f[0], f[1], f[2])
-	}
+	o.flag(cmd, "reason", "reason", "only letters of this `REASON`")
+	o.flag(cmd, "stream", "stream", "only letters of this `STREAM`")
+	o.flag(cmd, "topic", "topic", "only letters about records in this `TOPIC`")
+	o.flag(cmd, "since", "since", "only letters that are not older than this `TIME`, as in 24h")
+	o.flag(cmd, "limit", "limit", "the newest `NUMBER` of them (default 100)")
+	o.flag(cmd, "because", "because", "`WHY` letters are dropped")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&all, "all", false, "also letters that were retried or dropped")
 	o.keys(cmd, defaults)

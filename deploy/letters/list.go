@@ -55,7 +55,7 @@ func List(ctx context.Context, conn driver.Conn, f Filter) ([]Letter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // Err says it
+	defer rows.Close()
 	all := []Letter{}
 	for rows.Next() {
 		var l Letter

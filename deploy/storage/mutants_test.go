@@ -25,7 +25,7 @@ func TestMutantsAreStoredOrToldOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close() //nolint:errcheck // nothing is written through it
+	defer m.Close()
 	want := map[string]bool{}
 	for stream, rec := range good {
 		switch stream {

@@ -100,7 +100,7 @@ func (f *Finder) runOnce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("detect: %w", err)
 	}
-	defer guard.Close() //nolint:errcheck // what it says then is that nothing is being read
+	defer guard.Close() // what it says then is that nothing is being read
 	m, err := member.Join(ctx, f.cfg.member(kadm.NewClient(plain)))
 	if err != nil {
 		return err

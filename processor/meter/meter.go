@@ -124,12 +124,12 @@ func (m *Meter) runOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer guard.Close() //nolint:errcheck // what it says then is that nothing is being read
+	defer guard.Close() // what it says then is that nothing is being read
 	// After the other, which may have condemned a record of a reference topic.
 	if log.guard, err = m.guard(ctx, "reference"); err != nil {
 		return err
 	}
-	defer log.guard.Close() //nolint:errcheck // as above
+	defer log.guard.Close() // as above
 	plain.AddConsumePartitions(fromRefs(starts))
 	self, err := member.Join(ctx, m.cfg.member(adm))
 	if err != nil {

@@ -24,7 +24,7 @@ func TestMutantsAreAllAccountedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close() //nolint:errcheck // nothing is written through it
+	defer m.Close()
 	start(t, c.config("a"))
 	c.publish(&s.chapters[0])
 	refused := map[string]bool{}

@@ -35,7 +35,7 @@ func TestMutants(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer m.Close() //nolint:errcheck // nothing is written through it
+			defer m.Close()
 			var samples wire.SampleDecoder
 			var costs wire.CostDecoder
 			defer costs.Close()
