@@ -51,7 +51,9 @@ func DefaultConfig() Config {
 func (c Config) Use() broker.Use {
 	b := newBatch(0)
 	defer b.close()
-	u := broker.Use{Group: c.Group}
+	u := broker.Use{
+		Reads: []string{schemas.StreamQuarantine}, Writes: []string{schemas.StreamDeadLetters, schemas.StreamQuarantine}, Group: c.Group,
+	}
 	for _, topic := range b.topics() {
 		u.Reads = append(u.Reads, strings.TrimPrefix(topic, schemas.Prefix))
 	}
