@@ -37,7 +37,7 @@ func (l *loss) letter() schemas.DeadLetter {
 	return schemas.DeadLetter{
 		Stream: strings.TrimPrefix(l.topic, schemas.Prefix),
 		Place:  fmt.Sprintf("topic %s partition %d offset %d", l.topic, l.partition, l.committed),
-		Reason: schemas.ReasonGap, Detail: l.Error(), Count: 1,
+		Reason: schemas.ReasonGap, Detail: l.Error(), Count: max(l.records, 1),
 	}
 }
 

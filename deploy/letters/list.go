@@ -48,10 +48,14 @@ func (f Filter) narrow() bool {
 
 // List finds letters, the newest first.
 func List(ctx context.Context, conn driver.Conn, f Filter) ([]Letter, error) {
-	where, args := f.where()
-	query := "SELECT id, stream, place, reason, detail, payload, count, appended_at, state, note, marked_at FROM " + clickhouse.Database + ".dead_letters" +
-		" WHERE " + strings.Join(where, " AND ") + " ORDER BY appended_at DESC, id LIMIT " + fmt.Sprint(f.Limit)
-	rows, err := conn.Query(ctx, query, args...)
+	rows, err := conn.Query(ctx, "SELECT id, stream, place, reason, detail, payload, count, appended_at, state, note, marked_at FROM "+clickhouse.Database+".dead_letters"+
+		" WHERE (empty({ids:Array(String)}) OR has({ids:Array(String)}, id))"+
+		" AND ({reason:String} = '' OR reason = {reason:String})"+
+		" AND ({stream:String} = '' OR stream = {stream:String})"+
+		" AND ({topic:String} = '' OR startsWith(place, concat('topic ', {topic:String}, ' ')))"+
+		" AND ({since:Int64} = 0 OR appended_at >= now64(3) - toIntervalMillisecond({since:Int64}))"+
+		" AND ({all:Bool} OR state = {open:String})"+
+		" ORDER BY appended_at DESC, id LIMIT {limit:UInt64}", f.parameters()...)
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
@@ -73,31 +77,17 @@ func List(ctx context.Context, conn driver.Conn, f Filter) ([]Letter, error) {
 	return all, nil
 }
 
-func (f Filter) where() (where []string, args []any) {
-	where = []string{"1"}
-	add := func(condition, name string, value any) {
-		where = append(where, condition)
-		args = append(args, driver.NamedValue{Name: name, Value: value})
+// parameters are those of List's query; what f leaves open is empty.
+func (f Filter) parameters() []any {
+	ids := f.IDs
+	if ids == nil {
+		ids = []string{}
 	}
-	if len(f.IDs) > 0 {
-		add("has({ids:Array(String)}, id)", "ids", f.IDs)
+	named := func(name string, value any) any { return driver.NamedValue{Name: name, Value: value} }
+	return []any{
+		named("ids", ids), named("reason", f.Reason), named("stream", f.Stream), named("topic", f.Topic),
+		named("since", fmt.Sprint(f.Since.Milliseconds())), named("all", fmt.Sprint(f.All)), named("open", clickhouse.LetterOpen), named("limit", fmt.Sprint(f.Limit)),
 	}
-	if f.Reason != "" {
-		add("reason = {reason:String}", "reason", f.Reason)
-	}
-	if f.Stream != "" {
-		add("stream = {stream:String}", "stream", f.Stream)
-	}
-	if f.Topic != "" {
-		add("startsWith(place, {topic:String})", "topic", "topic "+f.Topic+" ")
-	}
-	if f.Since > 0 {
-		add("appended_at >= now64(3) - toIntervalMillisecond({since:Int64})", "since", fmt.Sprint(f.Since.Milliseconds()))
-	}
-	if !f.All {
-		where = append(where, "state = '"+clickhouse.LetterOpen+"'")
-	}
-	return where, args
 }
 
 // mark notes what was done about a letter.

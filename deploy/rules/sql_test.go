@@ -18,6 +18,7 @@ func built() map[string]string {
 		"deploy/verify/ portion":         "names of columns from its own list; values are parameters",
 		"deploy/demo/ rows":              "its callers are looked at",
 		"deploy/verify/ all":             "its callers are looked at",
+		"benchmarks/chaos/ revisionsOf":  "names of two tables, given in judge.go",
 		"benchmarks/sink/ quiet":         "names of tables that package clickhouse declares",
 		"benchmarks/sink/ insertColumns": "names of a table and columns that package clickhouse declares",
 	}

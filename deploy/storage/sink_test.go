@@ -197,7 +197,7 @@ func TestDamagedRecordIsADeadLetterAndTheRestIsStored(t *testing.T) {
 	p.publish(kgo.TryCommit, damaged, p.record(fact{gpu: "g", state: active, finality: final, cost: 1}), &kgo.Record{Topic: schemas.Prefix + schemas.StreamTags, Value: []byte("noise")})
 	p.run(e.DSN(), "g")
 	e.want("gpu", "gpumeter.cost", "g")
-	e.want("stream, place, reason, toString(startsWith(payload, 'damaged'))", "gpumeter.dead_letters", "cost|gpumeter.cost/0@0|corrupt|1")
+	e.want("stream, place, reason, toString(startsWith(payload, 'damaged'))", "gpumeter.dead_letters", "cost|topic gpumeter.cost partition 0 offset 0|corrupt|1")
 }
 
 func TestRecreatedTopicStillWins(t *testing.T) {
