@@ -11,6 +11,7 @@ import (
 
 	"github.com/gpumeter/gpumeter/deploy/cells"
 	"github.com/gpumeter/gpumeter/deploy/oracle"
+	"github.com/gpumeter/gpumeter/processor/archive"
 	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/contract"
@@ -94,6 +95,7 @@ type delivery struct {
 	engines int // partitions
 
 	window, epsilon, until int64 // ms, ppm, Unix ms or 0
+	hot                    int64 // ms that stay in memory; negative = all
 }
 
 // events is what is delivered, in its order.
@@ -125,14 +127,21 @@ func (d delivery) options() oracle.Options {
 func (d delivery) run(in input) ([]oracle.Row, error) {
 	ledger := cells.New()
 	for k := range d.engines {
-		e, err := engine.New(engine.Config{
+		cfg := engine.Config{
 			Window: d.window, Grace: 30_000, EarlyEvery: 10_000, KeepSamples: 45 * 86_400_000, Epsilon: uint32(d.epsilon), IdleMemory: 1 << 30,
 			Owns: func(node string) bool { return int(node[len(node)-1])%d.engines == k },
-		})
+		}
+		if d.hot >= 0 {
+			cfg.Archive, cfg.Hot = &archive.Memory{}, d.hot
+		}
+		e, err := engine.New(cfg)
 		if err != nil {
 			return nil, err
 		}
 		d.feed(e, in, ledger)
+		if err := e.Err(); err != nil {
+			return nil, err
+		}
 	}
 	return ledger.Rows(), nil
 }

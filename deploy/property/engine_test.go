@@ -40,6 +40,7 @@ func drawDelivery(r *rapid.T) delivery {
 		engines: rapid.IntRange(1, 2).Draw(r, "engines"),
 		window:  rapid.SampledFrom([]int64{60_000, 20_000, 3_600_000}).Draw(r, "window"),
 		epsilon: rapid.SampledFrom([]int64{10_000, 0, 50_000}).Draw(r, "epsilon"),
+		hot:     rapid.SampledFrom([]int64{-1, 0, 0, 30_000, 400_000}).Draw(r, "hot"),
 	}
 }
 
@@ -122,15 +123,15 @@ func diff(got []oracle.Row, i int, want oracle.Row) string {
 
 // TestMinimal makes an input that was found to differ as small as it goes: set
 // GPUMETER_CASE to its directory, and GPUMETER_DELIVERY to "seed shuffle repeat
-// steps batch engines window epsilon until" of the failure. It prints the lines that are left.
+// steps batch engines window epsilon until hot" of the failure. It prints the lines that are left.
 func TestMinimal(t *testing.T) {
 	dir := os.Getenv("GPUMETER_CASE")
 	if dir == "" {
 		t.Skip("GPUMETER_CASE names no directory to make smaller")
 	}
-	d := delivery{seed: 1, batch: 1000, engines: 1, window: 60_000, epsilon: 10_000}
+	d := delivery{seed: 1, batch: 1000, engines: 1, window: 60_000, epsilon: 10_000, hot: -1}
 	if text := os.Getenv("GPUMETER_DELIVERY"); text != "" {
-		if _, err := fmt.Sscan(text, &d.seed, &d.shuffle, &d.repeat, &d.steps, &d.batch, &d.engines, &d.window, &d.epsilon, &d.until); err != nil {
+		if _, err := fmt.Sscan(text, &d.seed, &d.shuffle, &d.repeat, &d.steps, &d.batch, &d.engines, &d.window, &d.epsilon, &d.until, &d.hot); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -32,20 +32,25 @@ func (g *gpu) account(res *resource) *account {
 			return a
 		}
 	}
-	a := &account{res: res, upTo: forever}
+	a := &account{res: res, upTo: g.hot} // of cold time there may be cells
 	g.accounts = append(g.accounts, a)
 	return a
 }
 
-// cell is the place of a window's fingerprint; window is its number, not its time.
-func (a *account) cell(window int64) *uint64 {
+// fingerprint is the place of a window's fingerprint; window is its number, not
+// its time.
+func (e *Engine) fingerprint(g *gpu, a *account, window int64) *uint64 {
 	base := floorTo(window, blockLen)
 	i := len(a.blocks) - 1
 	if i < 0 || a.blocks[i].base != base {
 		var found bool
 		i, found = slices.BinarySearchFunc(a.blocks, base, func(b *block, base int64) int { return compareInt(b.base, base) })
 		if !found {
-			a.blocks = slices.Insert(a.blocks, i, &block{base: base})
+			b := &block{base: base}
+			if base*e.cfg.Window < g.hot {
+				e.recallCells(g, a, b)
+			}
+			a.blocks = slices.Insert(a.blocks, i, b)
 		}
 	}
 	return &a.blocks[i].cells[window-base]

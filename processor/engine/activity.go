@@ -92,6 +92,7 @@ func (e *Engine) announce(g *gpu) {
 		if s.known == forever { // it has no sample
 			s.from = s.dirty
 		}
+		s.from = max(s.from, g.hot) // detectors hear of nothing older
 		from = min(from, s.from)
 	}
 	g.expires = never

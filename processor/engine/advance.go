@@ -80,7 +80,8 @@ func (e *Engine) restate(out Output) {
 				e.tooLate(g, out)
 				m.from = g.lost
 			}
-			e.each(g, m.from, m.to, true, out)
+			e.restateCold(g, m.from, min(m.to, g.hot), out)
+			e.each(g, max(m.from, g.hot), m.to, true, out)
 		}
 		g.marks, g.marked = g.marks[:0], false
 	}
@@ -108,7 +109,7 @@ func (e *Engine) closeWindows(final bool, out Output) {
 		if out == nil {
 			g.lost = max(g.lost, e.lost)
 		}
-		e.each(g, max(from, g.lost), upTo, true, out)
+		e.each(g, max(from, g.lost, g.hot), upTo, true, out)
 		e.each(g, max(upTo, e.untouched(g)), early, false, out)
 		g.low, g.seen = never, e.horizon
 		if g.expires <= e.horizon {
@@ -119,6 +120,9 @@ func (e *Engine) closeWindows(final bool, out Output) {
 		}
 	}
 	e.final = upTo
+	if upTo > from {
+		e.retireSome(upTo / w)
+	}
 	e.due = upTo + w + e.cfg.Grace
 	if every := e.cfg.EarlyEvery; every > 0 {
 		e.due = min(e.due, floorTo(e.horizon, every)+every)
@@ -165,7 +169,7 @@ func (e *Engine) each(g *gpu, from, to int64, final bool, out Output) {
 // cell that lost its rows is as if it had never been.
 func (e *Engine) publish(g *gpu, acc *account, window int64, final bool, out Output) {
 	e.compute(g, acc, window)
-	have := acc.cell(window / e.cfg.Window)
+	have := e.fingerprint(g, acc, window/e.cfg.Window)
 	now := uint64(0)
 	if len(e.cell.rows) > 0 {
 		now = e.cell.fingerprint()&^finalBit | publishedBit
@@ -206,6 +210,7 @@ func (e *Engine) age(g *gpu) {
 	for _, s := range g.series {
 		if s.done > sampleBlockLen && s.at(sampleBlockLen).ts < cut {
 			e.forget(s, cut)
+			g.lost = max(g.lost, cut)
 		}
 	}
 	for _, acc := range g.accounts {

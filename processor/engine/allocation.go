@@ -127,7 +127,7 @@ func (e *Engine) fold(al *allocation) {
 	before, image := al.hash, al.image
 	al.user, al.title = e.texts.of(start.User), e.texts.of(start.Name)
 	al.space, al.image = e.texts.of(start.Namespace), e.texts.of(start.Image)
-	al.hash = hashOf(uint64(al.id)<<32|uint64(al.user), uint64(al.title)<<32|uint64(al.space))
+	al.hash = e.texts.sum(al.id, al.user, al.title, al.space)
 	relabelled := e.relabel(al, events)
 	holds := e.placeAll(al, events)
 	e.replace(al, holds)

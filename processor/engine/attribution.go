@@ -101,9 +101,7 @@ func (e *Engine) decide(t int64, labels labelling, force []*rule) attributed {
 			step.values[k] = e.texts.of(labelOf(labels.labels, name))
 		}
 	}
-	v := &step.values
-	step.hash = hashOf(uint64(v[0])<<32|uint64(v[1]), uint64(v[2])<<32|uint64(v[3]),
-		uint64(v[4])<<32|uint64(v[5]), uint64(v[6])<<32|uint64(step.labels))
+	step.hash = mix(e.texts.sum(step.values[:]...), e.texts.sum(step.labels))
 	return step
 }
 

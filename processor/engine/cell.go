@@ -59,7 +59,7 @@ func (e *Engine) span(g *gpu, p *piece, a, b int64) {
 // holder cuts [a, b) where the attribution of one holder changes, and adds its
 // rows.
 func (e *Engine) holder(p *piece, h *holder, price *priceRow, a, b int64) {
-	r := row{rec: p.owner, alloc: h.alloc, price: price, slice: h.voices.slice, attribution: h.attribution}
+	r := row{rec: p.owner, alloc: h.alloc, price: price, slice: h.voices.slice, sliceSum: h.voices.sum, attribution: h.attribution}
 	r.x0, r.x1 = p.k*money.Whole+h.x0, p.k*money.Whole+h.x1
 	v := voice{series: h.voices, held: true, idleWatts: p.owner.IdleWatts}
 	if h.attr == nil || h.attr.rules != e.ruleVersion || h.attr.version != h.alloc.version {

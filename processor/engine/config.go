@@ -19,6 +19,9 @@ type Config struct {
 	Epsilon     uint32 // ppm; activity above it is active
 	IdleMemory  uint64 // bytes; memory in use from here on makes idle time idle_held
 
+	Archive Archive // where what is older than Hot goes; nil = nowhere: everything stays in memory
+	Hot     int64   // how far behind the horizon all is in memory, at least; late events in there cost no look into the archive
+
 	Partition    uint32                       // of samples: what this engine calls itself in activity
 	Owns         func(node string) bool       // nodes whose cells this engine computes; nil = all
 	Reports      func(allocation string) bool // allocations without start that this engine reports; nil = all
@@ -47,6 +50,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("early results every %d ms: it cannot be negative (0 = none)", c.EarlyEvery)
 	case c.KeepSamples < c.Window+c.Grace:
 		return fmt.Errorf("samples kept for %d ms: a window needs its samples until it is final, %d ms at least", c.KeepSamples, c.Window+c.Grace)
+	case c.Archive != nil && (c.Hot < 0 || c.Hot > c.KeepSamples):
+		return fmt.Errorf("%d ms in memory: it is at least 0 and at most the %d ms for which samples are kept", c.Hot, c.KeepSamples)
 	case c.Epsilon > money.Whole:
 		return errors.New("epsilon above 1000000 ppm: no activity would ever count")
 	}

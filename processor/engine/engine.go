@@ -14,6 +14,8 @@ type Engine struct {
 	final    int64
 	due      int64 // horizon at which the next window becomes final or early results are due
 	lost     int64 // what a new GPU's lost begins with
+	chunk    int64 // ms; what goes to the archive under one key
+	failed   error // the archive's first error
 	replayed bool  // the last Advance was the end of a replay
 
 	nodes     map[string]*node
@@ -48,7 +50,10 @@ type Engine struct {
 	activities []schemas.Activity
 	jumble     jumble
 	freeBlocks []*sampleBlock
-	fetched    int64 // keeps loads alive whose only purpose is the cache
+	fetched    int64    // keeps loads alive whose only purpose is the cache
+	away       []series // what is in the place of which cold samples are
+	chunks     chunkCoder
+	near       []sample
 	placed     []placed
 	labelled   []labelling
 	about      []*rule
@@ -71,7 +76,7 @@ func New(cfg Config) (*Engine, error) {
 		lost = floorTo(cfg.LostBefore+cfg.Window-1, cfg.Window)
 	}
 	return &Engine{
-		cfg: cfg, texts: newTexts(), horizon: forever, final: forever, due: forever, lost: lost, watermark: forever,
+		chunk: cfg.chunk(), cfg: cfg, texts: newTexts(), horizon: forever, final: forever, due: forever, lost: lost, watermark: forever,
 		nodes: map[string]*node{}, resources: map[string]*resource{}, allocs: map[string]*allocation{},
 		prices: prices{lists: map[priceKey]*priceList{}}, have: map[schemas.Tag]bool{},
 	}, nil

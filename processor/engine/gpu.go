@@ -31,6 +31,7 @@ type gpu struct {
 	low    int64     // earliest instant touched since early results were last computed
 	seen   int64     // horizon at that time
 	lost   int64     // windows that start before it can no longer be recomputed
+	hot    int64     // what is before it lies in the archive; forever = nothing does
 	first  int64     // earliest event that names it; never = none
 
 	stirred bool  // in Engine.stirred
@@ -69,9 +70,9 @@ func (e *Engine) gpu(n *node, id string) *gpu {
 	if g, ok := n.gpus[id]; ok {
 		return g
 	}
-	g := &gpu{node: n, id: e.texts.of(id), stale: never, low: never, seen: forever, lost: e.lost, first: never, expires: never}
+	g := &gpu{node: n, id: e.texts.of(id), stale: never, low: never, seen: forever, hot: forever, lost: e.lost, first: never, expires: never}
 	g.name = e.texts.all[g.id]
-	g.series = []*series{newSeries(g, 0, "")}
+	g.series = []*series{newSeries(g, 0, "", e.texts.sums[0])}
 	n.gpus[g.name] = g
 	e.gpus = append(e.gpus, g)
 	e.homeless = append(e.homeless, g)
@@ -86,7 +87,7 @@ func (e *Engine) listens(g *gpu, slice string) *series {
 		}
 	}
 	id := e.texts.of(slice)
-	s := newSeries(g, id, e.texts.all[id])
+	s := newSeries(g, id, e.texts.all[id], e.texts.sums[id])
 	g.series = append(g.series, s)
 	return s
 }
@@ -130,6 +131,13 @@ func (e *Engine) recut(g *gpu, from, to int64) {
 
 // markBound marks what the last sample before t and the first one from t on say.
 func (e *Engine) markBound(s *series, t int64) {
+	if e.final == forever {
+		return // nothing was computed
+	}
+	if t < s.gpu.hot {
+		e.markColdBound(s, t)
+		return
+	}
 	i := s.before(t)
 	if i > 0 {
 		x := s.at(i - 1)

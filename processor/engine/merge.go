@@ -16,6 +16,9 @@ type jumble struct {
 func (e *Engine) merge(s *series) {
 	m := &e.jumble
 	ready := e.distinct(s)
+	if len(ready) > 0 && ready[0].ts < s.gpu.hot {
+		ready = e.mergeCold(s, ready)
+	}
 	n := len(ready)
 	for n > 0 && ready[n-1].ts >= e.horizon {
 		n--

@@ -73,7 +73,7 @@ func (p *prices) add(r *schemas.Price, t *texts) {
 	}
 	row.id = t.of(r.Provider + "/" + r.Region + "/" + r.SKU + "/" + r.PricingCategory +
 		"@" + strconv.FormatInt(row.from, 10) + "/" + strconv.FormatInt(row.known, 10))
-	row.hash = hashOf(uint64(row.id)<<32 | uint64(row.currency))
+	row.hash = t.sum(row.id, row.currency)
 	l.rows = append(l.rows, row)
 	if !l.stale {
 		l.stale = true

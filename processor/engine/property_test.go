@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/gpumeter/gpumeter/processor/archive"
 	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/money"
@@ -21,6 +23,49 @@ func atOnce(t rapid.TB, in *input) *ledger {
 	l := newLedger(t)
 	e.Advance(in.horizon, true, l)
 	return l
+}
+
+// cold is a configuration that keeps little in memory, or everything.
+func cold(t *rapid.T) engine.Config {
+	cfg := config()
+	if rapid.IntRange(0, 3).Draw(t, "archive") > 0 {
+		cfg.Archive = sound{&archive.Memory{}, t}
+		cfg.Hot = rapid.SampledFrom([]int64{0, 1, 20_000, 60_000, 200_000}).Draw(t, "hot")
+	}
+	return cfg
+}
+
+// sound is an archive that is asked sensibly: of ranges whose ends are in order.
+type sound struct {
+	*archive.Memory
+	t rapid.TB
+}
+
+func (s sound) Delete(from, to []byte) error {
+	s.ordered(from, to)
+	return s.Memory.Delete(from, to)
+}
+
+func (s sound) First(from, to []byte) (key, value []byte, err error) {
+	s.ordered(from, to)
+	return s.Memory.First(from, to)
+}
+
+func (s sound) Last(from, to []byte) (key, value []byte, err error) {
+	s.ordered(from, to)
+	return s.Memory.Last(from, to)
+}
+
+func (s sound) ordered(from, to []byte) {
+	if bytes.Compare(from, to) > 0 {
+		s.t.Errorf("asked for [%q, %q)", from, to)
+	}
+}
+
+func works(t *rapid.T, e *engine.Engine) {
+	if err := e.Err(); err != nil {
+		t.Error(err)
+	}
 }
 
 // sameCells compares what is left of two ledgers. Which cells were emptied on the
@@ -57,7 +102,7 @@ func TestFinalFactsAreAFunctionOfTheSetOfEvents(t *testing.T) {
 			order = adds
 		}
 		order = append(order, order[:rapid.IntRange(0, len(order)).Draw(t, "repeated")]...)
-		e, got := newEngine(t, config()), newLedger(t)
+		e, got := newEngine(t, cold(t)), newLedger(t)
 		for len(order) > 0 {
 			n := rapid.IntRange(1, len(order)).Draw(t, "batch")
 			for _, add := range order[:n] {
@@ -70,6 +115,7 @@ func TestFinalFactsAreAFunctionOfTheSetOfEvents(t *testing.T) {
 			}
 		}
 		e.Advance(in.horizon, true, got)
+		works(t, e)
 		sameCells(t, got, atOnce(t, in))
 	})
 }
@@ -80,7 +126,7 @@ func TestLiveIsReplay(t *testing.T) {
 		in := drawWorld(t)
 		step := rapid.SampledFrom([]int64{1_000, 7_003, 10_000, 45_000}).Draw(t, "step")
 		late := rapid.SampledFrom([]int64{0, 20_000, 100_000}).Draw(t, "late")
-		e, got := newEngine(t, config()), newLedger(t)
+		e, got := newEngine(t, cold(t)), newLedger(t)
 		in.feedReferences(e)
 		delay := map[int]int64{}
 		for h := int64(worldStart); h < in.horizon; h += step {
@@ -98,6 +144,7 @@ func TestLiveIsReplay(t *testing.T) {
 			e.AddSamples(s)
 		}
 		e.Advance(in.horizon, true, got)
+		works(t, e)
 		sameCells(t, got, atOnce(t, in))
 	})
 }
@@ -110,13 +157,14 @@ func (in *input) feedReferences(e *engine.Engine) {
 func TestReplayGoesOn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawWorld(t)
-		e, got := newEngine(t, config()), newLedger(t)
+		e, got := newEngine(t, cold(t)), newLedger(t)
 		in.feed(e)
 		for range rapid.IntRange(1, 3).Draw(t, "replays") {
 			e.Advance(drawTime(t, "until"), true, got)
 		}
 		in.horizon += 60_000
 		e.Advance(in.horizon, true, got)
+		works(t, e)
 		sameCells(t, got, atOnce(t, in))
 	})
 }
@@ -128,7 +176,7 @@ func TestRecoveryPublishesNothingTwice(t *testing.T) {
 		in := drawWorld(t)
 		before, after := split(t, in.adds())
 		at := worldStart + 10_000*rapid.Int64Range(0, worldLen/10_000).Draw(t, "crash") // early results are due
-		old, fresh := newEngine(t, config()), newEngine(t, config())
+		old, fresh := newEngine(t, cold(t)), newEngine(t, cold(t))
 		for i, add := range before {
 			add(old)
 			if i%3 == 0 {
@@ -150,6 +198,8 @@ func TestRecoveryPublishesNothingTwice(t *testing.T) {
 		}
 		old.Advance(in.horizon, true, want)
 		fresh.Advance(in.horizon, true, got)
+		works(t, old)
+		works(t, fresh)
 		if !maps.Equal(got.revision, want.revision) {
 			t.Errorf("revisions published after recovery\n got %v\nwant %v", got.revision, want.revision)
 		}

@@ -107,7 +107,7 @@ func (e *Engine) seat(res *resource, b *schemas.Resource, end int64) *record {
 	r := &record{Resource: *b, res: res, end: end, node: e.node(b.Node)}
 	r.cluster, r.provider, r.region = e.texts.of(b.Cluster), e.texts.of(b.Provider), e.texts.of(b.Region)
 	r.sku, r.model = e.texts.of(b.SKU), e.texts.of(b.Model)
-	r.hash = hashOf(uint64(r.cluster)<<32|uint64(r.provider), uint64(r.region)<<32|uint64(r.sku), uint64(r.model)<<32|uint64(r.node.name))
+	r.hash = e.texts.sum(r.cluster, r.provider, r.region, r.sku, r.model, r.node.name)
 	r.price = e.prices.list(priceKey{b.Provider, b.Region, b.SKU, b.PricingCategory})
 	if !r.node.owned {
 		return r

@@ -13,6 +13,7 @@ type row struct {
 	price *priceRow // nil: unpriced
 	slice text
 
+	sliceSum           uint64 // of the slice's text
 	state, attribution uint8
 	from, to           int64
 	x0, x1             uint32
@@ -111,7 +112,7 @@ func (r *row) hash(h uint64, runs []uint32) uint64 {
 	if r.price != nil {
 		h = mix(h, r.price.hash)
 	}
-	h = mix(h, uint64(r.slice)<<16|uint64(r.state)<<8|uint64(r.attribution))
+	h = mix(h, r.sliceSum^uint64(r.state)<<8^uint64(r.attribution))
 	h = mix(mix(h, uint64(r.from)), uint64(r.to))
 	h = mix(h, uint64(r.x0)<<32|uint64(r.x1))
 	h = mix(mix(h, uint64(r.gpuMs)), uint64(r.usedMs))

@@ -13,7 +13,7 @@ import "github.com/gpumeter/gpumeter/schemas"
 // the front is used again at the back, of this series or of another.
 type series struct {
 	// What an arrival touches, one cache line.
-	last    int64        // ts of sample n-1; forever = none
+	last    int64        // arrivals behind it are in order: ts of sample n-1, or the last ms that is cold; forever = none
 	tail    *sampleBlock // the last block
 	n       int
 	jumbled bool // arrivals are not all later than what is before them
@@ -31,10 +31,11 @@ type series struct {
 	from, to  int64  // scratch of announce: what it is about
 	cursor    int    // where the last search ended
 	name      string // of the slice
+	sum       uint64 // of the name
 }
 
-func newSeries(g *gpu, slice text, name string) *series {
-	return &series{gpu: g, slice: slice, name: name, last: forever, known: forever, announced: forever, dirty: never, wake: forever}
+func newSeries(g *gpu, slice text, name string, sum uint64) *series {
+	return &series{gpu: g, slice: slice, name: name, sum: sum, last: g.floor(), known: forever, announced: forever, dirty: never, wake: forever}
 }
 
 const (
@@ -107,9 +108,9 @@ func (e *Engine) truncate(s *series, i int) {
 	used := (i + sampleBlockLen - 1) / sampleBlockLen
 	e.freeBlocks = append(e.freeBlocks, s.blocks[used:]...)
 	clear(s.blocks[used:])
-	s.blocks, s.tail, s.last = s.blocks[:used], nil, forever
+	s.blocks, s.tail, s.last = s.blocks[:used], nil, s.gpu.floor()
 	if i > 0 {
-		s.tail, s.last = s.blocks[used-1], s.at(i-1).ts
+		s.tail, s.last = s.blocks[used-1], max(s.last, s.at(i-1).ts)
 	}
 }
 
@@ -250,5 +251,4 @@ func (e *Engine) forget(s *series, cut int64) {
 	s.blocks = s.blocks[:kept]
 	s.n -= blocks * sampleBlockLen
 	s.settle(s.done - blocks*sampleBlockLen)
-	s.gpu.lost = max(s.gpu.lost, cut)
 }

@@ -1,0 +1,3 @@
+// Package archive holds what an engine keeps out of memory: ordered bytes, see
+// engine.Archive.
+package archive

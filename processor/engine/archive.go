@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/gpumeter/gpumeter/schemas/money"
+)
+
+// An Archive holds what of an engine's state is not in memory: an ordered map of
+// bytes that only this engine changes. What it returns stays valid until the next
+// call. Of its errors the first ends the engine's work: see Engine.Err.
+type Archive interface {
+	// Get returns nil where there is nothing.
+	Get(key []byte) ([]byte, error)
+	Put(key, value []byte) error
+	// Delete removes the keys in [from, to).
+	Delete(from, to []byte) error
+	// First and Last are the ends of [from, to); the key is nil where it is empty.
+	First(from, to []byte) (key, value []byte, err error)
+	Last(from, to []byte) (key, value []byte, err error)
+}
+
+// What the archive holds, by the first byte of a key.
+const (
+	keyGPU     = 'g' // node, gpu: the instant before which it is cold
+	keySamples = 's' // node, gpu, slice, chunk: its samples, sorted
+	keyCells   = 'c' // node, gpu, resource, block: its fingerprints
+)
+
+// Err is the first error of the archive, nil while it works. An engine whose
+// archive has failed publishes nonsense: make another from the same inputs.
+func (e *Engine) Err() error { return e.failed }
+
+func (e *Engine) fail(doing string, err error) {
+	if err != nil && e.failed == nil {
+		e.failed = fmt.Errorf("%s: %w", doing, err)
+	}
+}
+
+// chunk is how much time lies under one key: an hour, less where less is hot.
+func (c *Config) chunk() int64 {
+	return max(c.Window, floorTo(min(c.Hot, money.Hour), c.Window))
+}
+
+// appendName appends a name so that none is the beginning of another.
+func appendName(key []byte, name string) []byte {
+	return append(binary.AppendUvarint(key, uint64(len(name))), name...)
+}
+
+// appendTime appends an instant, or a number of windows, in the order of time.
+func appendTime(key []byte, t int64) []byte {
+	return binary.BigEndian.AppendUint64(key, uint64(t)^1<<63)
+}
+
+// timeOf is what appendTime appended to a key.
+func timeOf(key []byte) int64 { return int64(binary.BigEndian.Uint64(key[len(key)-8:]) ^ 1<<63) }
+
+func (e *Engine) keyOf(kind byte, g *gpu, more ...string) []byte {
+	key := appendName(append(make([]byte, 0, 96), kind), e.texts.all[g.node.name])
+	key = appendName(key, g.name)
+	for _, name := range more {
+		key = appendName(key, name)
+	}
+	return key
+}
