@@ -28,9 +28,9 @@ func (m *Memory) Get(key []byte) ([]byte, error) {
 func (m *Memory) Put(key, value []byte) error {
 	i, ok := m.find(key)
 	if !ok {
-		m.entries = slices.Insert(m.entries, i, entry{key: slices.Clone(key)})
+		m.entries = slices.Insert(m.entries, i, entry{})
 	}
-	m.entries[i].value = append([]byte{}, value...)
+	m.entries[i] = entry{slices.Clone(key), append([]byte{}, value...)}
 	return nil
 }
 
@@ -61,6 +61,20 @@ func (m *Memory) Last(from, to []byte) (key, value []byte, err error) {
 	}
 	return m.entries[i-1].key, m.entries[i-1].value, nil
 }
+
+// Scan hands over what is in [from, to), in order.
+func (m *Memory) Scan(from, to []byte, each func(key, value []byte) error) error {
+	i, _ := m.find(from)
+	for ; i < len(m.entries) && bytes.Compare(m.entries[i].key, to) < 0; i++ {
+		if err := each(m.entries[i].key, m.entries[i].value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Clone is a copy.
+func (m *Memory) Clone() *Memory { return &Memory{entries: slices.Clone(m.entries)} }
 
 // Len is how many keys there are.
 func (m *Memory) Len() int { return len(m.entries) }

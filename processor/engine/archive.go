@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/gpumeter/gpumeter/schemas/money"
@@ -19,6 +20,8 @@ type Archive interface {
 	// First and Last are the ends of [from, to); the key is nil where it is empty.
 	First(from, to []byte) (key, value []byte, err error)
 	Last(from, to []byte) (key, value []byte, err error)
+	// Scan hands over what is in [from, to), in order. each may not use the archive.
+	Scan(from, to []byte, each func(key, value []byte) error) error
 }
 
 // What the archive holds, by the first byte of a key.
@@ -55,6 +58,49 @@ func appendTime(key []byte, t int64) []byte {
 
 // timeOf is what appendTime appended to a key.
 func timeOf(key []byte) int64 { return int64(binary.BigEndian.Uint64(key[len(key)-8:]) ^ 1<<63) }
+
+// load makes what the archive has of an engine before: which GPUs are cold, and
+// since when.
+func (e *Engine) load() error {
+	if e.cfg.Archive == nil {
+		return nil
+	}
+	err := e.cfg.Archive.Scan([]byte{keyGPU}, []byte{keyGPU + 1}, func(key, value []byte) error {
+		node, key, ok1 := nameOf(key[1:])
+		name, _, ok2 := nameOf(key)
+		hot, size := binary.Varint(value)
+		if !ok1 || !ok2 || size != len(value) {
+			return errors.New("a GPU is not written as this program writes it")
+		}
+		g := e.gpu(e.node(node), name)
+		g.hot = hot
+		return nil
+	})
+	for _, g := range e.gpus {
+		for _, s := range g.series {
+			e.begin(s)
+		}
+	}
+	if err = errors.Join(err, e.failed); err != nil {
+		return fmt.Errorf("loading the archive: %w", err)
+	}
+	return nil
+}
+
+// begin gives a series that memory knows nothing of its last cold sample.
+func (e *Engine) begin(s *series) {
+	if s.gpu.hot == forever {
+		return
+	}
+	s.last = s.gpu.floor()
+	_, value, err := e.cfg.Archive.Last(e.chunkKey(s, forever), e.chunkKey(s, s.gpu.hot))
+	e.fail("looking for the last cold sample", err)
+	if value != nil {
+		e.near = e.decodeChunk(e.near[:0], value)
+		e.fill(s, e.near[len(e.near)-1:])
+		s.last = s.gpu.floor()
+	}
+}
 
 func (e *Engine) keyOf(kind byte, g *gpu, more ...string) []byte {
 	key := appendName(append(make([]byte, 0, 96), kind), e.texts.all[g.node.name])

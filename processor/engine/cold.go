@@ -66,6 +66,28 @@ func (e *Engine) retire(g *gpu) {
 	e.forgetCold(g)
 }
 
+// Oldest is the instant before which every sample that was counted is in the
+// archive: an engine that begins with it needs the others again.
+func (e *Engine) Oldest() int64 {
+	oldest := int64(never)
+	for _, g := range e.gpus {
+		for _, s := range g.series {
+			if i := s.coldEnd(); i < s.n {
+				oldest = min(oldest, max(s.at(i).ts, g.hot))
+			}
+		}
+	}
+	return oldest
+}
+
+// coldEnd is how many of the samples of s in memory are cold.
+func (s *series) coldEnd() int {
+	if s.gpu.hot == forever {
+		return 0
+	}
+	return s.before(s.gpu.hot)
+}
+
 // floor is the last ms of cold time.
 func (g *gpu) floor() int64 {
 	if g.hot == forever {
@@ -77,10 +99,7 @@ func (g *gpu) floor() int64 {
 func (e *Engine) store(key, value []byte) { e.fail("archiving", e.cfg.Archive.Put(key, value)) }
 
 func (e *Engine) retireSamples(s *series, hot int64) {
-	from := 0
-	if s.gpu.hot != forever {
-		from = s.before(s.gpu.hot)
-	}
+	from := s.coldEnd()
 	end := s.before(hot)
 	for from < end {
 		at := floorTo(s.at(from).ts, e.chunk)
@@ -100,24 +119,31 @@ func (e *Engine) chunkKey(s *series, at int64) []byte {
 	return appendTime(e.keyOf(keySamples, s.gpu, s.name), at)
 }
 
-// retireCells moves the fingerprints of cold time.
+// retireCells moves the fingerprints of cold time. Of the block that reaches into
+// hot time the archive has the cold part, and memory all.
 func (e *Engine) retireCells(g *gpu) {
 	for _, acc := range g.accounts {
 		kept := acc.blocks[:0]
 		for _, b := range acc.blocks {
+			if b.base*e.cfg.Window < g.hot {
+				e.store(e.cellsKey(g, acc, b.base), b.encode((g.hot-b.base*e.cfg.Window)/e.cfg.Window))
+			}
 			if (b.base+blockLen)*e.cfg.Window > g.hot {
 				kept = append(kept, b)
-				continue
 			}
-			value := make([]byte, 0, 8*blockLen)
-			for _, c := range b.cells {
-				value = binary.LittleEndian.AppendUint64(value, c)
-			}
-			e.store(e.cellsKey(g, acc, b.base), value)
 		}
 		clear(acc.blocks[len(kept):])
 		acc.blocks = kept
 	}
+}
+
+// encode is the first n fingerprints, and zeros.
+func (b *block) encode(n int64) []byte {
+	value := make([]byte, 8*blockLen)
+	for i := range min(n, blockLen) {
+		binary.LittleEndian.PutUint64(value[8*i:], b.cells[i])
+	}
+	return value
 }
 
 func (e *Engine) cellsKey(g *gpu, acc *account, base int64) []byte {
@@ -164,7 +190,7 @@ func (e *Engine) around(s *series, at int64) vicinity {
 	e.fail("looking for the sample behind a chunk", err)
 	if value != nil {
 		v.samples = e.decodeChunk(v.samples, value)[:v.to+1]
-	} else if i := s.before(s.gpu.hot); i < s.done {
+	} else if i := s.coldEnd(); i < s.done {
 		v.samples = append(v.samples, *s.at(i))
 	}
 	e.near = v.samples
@@ -242,9 +268,15 @@ func (e *Engine) markColdBound(s *series, t int64) {
 	}
 }
 
-// mergeCold counts the arrivals in cold time and returns the others.
+// mergeCold counts the arrivals in cold time and returns the others. An engine
+// that has just begun has them in its archive.
 func (e *Engine) mergeCold(s *series, ready []sample) []sample {
 	e.truncate(s, s.done) // the arrivals, which ready has
+	if e.final == forever {
+		for len(ready) > 0 && ready[0].ts < s.gpu.hot {
+			ready = ready[1:]
+		}
+	}
 	for len(ready) > 0 && ready[0].ts < s.gpu.hot {
 		at := floorTo(ready[0].ts, e.chunk)
 		n := 0
@@ -278,7 +310,7 @@ func (e *Engine) mergeChunk(s *series, at int64, ready []sample) {
 
 // precede makes x the cold sample that s keeps, unless it has a later one.
 func (e *Engine) precede(s *series, x *sample) {
-	i := s.before(s.gpu.hot)
+	i := s.coldEnd()
 	if i > 0 {
 		if y := s.at(i - 1); y.ts <= x.ts {
 			*y = *x

@@ -66,7 +66,10 @@ type Engine struct {
 	bounds     []uint32
 }
 
-// New makes an engine that knows nothing yet.
+// New makes an engine that knows nothing yet but what its archive holds. With an
+// archive that is not empty it is to be fed all of the other inputs as of the
+// instant of the archive, of samples those from Oldest on, and advanced to the
+// horizon of that instant without output, before anything else.
 func New(cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -75,11 +78,12 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.LostBefore > 0 {
 		lost = floorTo(cfg.LostBefore+cfg.Window-1, cfg.Window)
 	}
-	return &Engine{
+	e := &Engine{
 		chunk: cfg.chunk(), cfg: cfg, texts: newTexts(), horizon: forever, final: forever, due: forever, lost: lost, watermark: forever,
 		nodes: map[string]*node{}, resources: map[string]*resource{}, allocs: map[string]*allocation{},
 		prices: prices{lists: map[priceKey]*priceList{}}, have: map[schemas.Tag]bool{},
-	}, nil
+	}
+	return e, e.load()
 }
 
 // AddSamples keeps the samples of an owned node; those of others are ignored.

@@ -89,6 +89,7 @@ func (e *Engine) listens(g *gpu, slice string) *series {
 	id := e.texts.of(slice)
 	s := newSeries(g, id, e.texts.all[id], e.texts.sums[id])
 	g.series = append(g.series, s)
+	e.begin(s)
 	return s
 }
 
