@@ -99,7 +99,7 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 		return err
 	}
 	mc := meter.Config{
-		Client: opts, Topics: cfg.Topics, Group: cfg.Group, Instance: instance, Engine: cfg.Rules.Engine(),
+		Client: opts, Topics: cfg.Topics, Group: cfg.Group, Instance: instance, Engine: cfg.Rules.Engine(), StateDir: cfg.Rules.State.Dir,
 		Every: cfg.Transaction.Every, Records: cfg.Transaction.Records, Timeout: cfg.Transaction.Timeout,
 		Quarantine: cfg.Quarantine, Meter: env.Meter, Log: env.Log,
 	}

@@ -31,6 +31,8 @@ type Early struct {
 
 // State bounds what a processor remembers.
 type State struct {
+	Dir     string        `koanf:"dir" doc:"directory of this process alone for what is not held in memory; it may be lost, and is rebuilt from the topics; none = all in memory"`
+	Hot     time.Duration `koanf:"hot" doc:"with state.dir: how far behind the horizon all is held in memory; what comes later than that costs reads of the disk"`
 	Samples time.Duration `koanf:"samples" doc:"how far behind the horizon samples are kept; what comes later than that is a dead letter, too_late"`
 }
 
@@ -38,7 +40,7 @@ type State struct {
 func DefaultRules() Rules {
 	return Rules{
 		Window: time.Minute, Idle: Idle{Epsilon: 0.01, MemoryBytes: 1 << 30}, Grace: 30 * time.Second,
-		Early: Early{Every: 10 * time.Second}, State: State{Samples: 45 * 24 * time.Hour},
+		Early: Early{Every: 10 * time.Second}, State: State{Samples: 45 * 24 * time.Hour, Hot: time.Hour},
 	}
 }
 
@@ -48,7 +50,7 @@ func (r Rules) Validate() error {
 	for _, d := range []struct {
 		key   string
 		value time.Duration
-	}{{"window", r.Window}, {"grace", r.Grace}, {"early.every", r.Early.Every}, {"state.samples", r.State.Samples}} {
+	}{{"window", r.Window}, {"grace", r.Grace}, {"early.every", r.Early.Every}, {"state.samples", r.State.Samples}, {"state.hot", r.State.Hot}} {
 		if d.value < 0 || d.value%time.Millisecond != 0 {
 			errs = append(errs, fmt.Errorf("%s: %v is not a number of milliseconds from 0 on", d.key, d.value))
 		}
@@ -58,6 +60,9 @@ func (r Rules) Validate() error {
 	}
 	if r.State.Samples < r.Window+r.Grace {
 		errs = append(errs, fmt.Errorf("state.samples: %v is less than window and grace: a window needs its samples until it is final", r.State.Samples))
+	}
+	if r.State.Dir != "" && r.State.Hot > r.State.Samples {
+		errs = append(errs, fmt.Errorf("state.hot: %v is more than state.samples: what is not kept is not held", r.State.Hot))
 	}
 	if !(r.Idle.Epsilon >= 0 && r.Idle.Epsilon <= 1) {
 		errs = append(errs, fmt.Errorf("idle.epsilon: %v is not from 0 to 1: it is a share of the time", r.Idle.Epsilon))
@@ -70,7 +75,7 @@ func (r Rules) Validate() error {
 // Engine is r in the engine's units.
 func (r Rules) Engine() engine.Config {
 	return engine.Config{
-		Window: r.Window.Milliseconds(), Grace: r.Grace.Milliseconds(), EarlyEvery: r.Early.Every.Milliseconds(), KeepSamples: r.State.Samples.Milliseconds(),
+		Window: r.Window.Milliseconds(), Grace: r.Grace.Milliseconds(), EarlyEvery: r.Early.Every.Milliseconds(), KeepSamples: r.State.Samples.Milliseconds(), Hot: r.State.Hot.Milliseconds(),
 		Epsilon: uint32(math.Round(r.Idle.Epsilon * 1e6)), IdleMemory: r.Idle.MemoryBytes,
 	}
 }

@@ -30,6 +30,8 @@ type Engine interface {
 	AddPrice(*schemas.Price)
 	AddTag(*schemas.Tag)
 	Advance(horizon int64, final bool, out engine.Output)
+	Oldest() int64 // samples before it are in the archive
+	Err() error    // of the archive
 }
 
 // A Config says where a meter reads and writes, and by which rules.
@@ -41,6 +43,7 @@ type Config struct {
 
 	Engine    engine.Config                       // the rules; Owns, Reports and ReportPrices are set per partition
 	NewEngine func(engine.Config) (Engine, error) // default engine.New
+	StateDir  string                              // where archives lie, of this process alone; empty = engines hold all in memory
 	Every     time.Duration                       // how long a turn gathers; default 100 ms. A transaction costs the broker 10 to 30 ms
 	Records   int                                 // records after which a turn gathers no more; default 1,000
 	Timeout   time.Duration                       // after which the broker aborts an open transaction; default 1 min. A replay that publishes all at once needs more

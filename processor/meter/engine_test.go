@@ -96,9 +96,15 @@ func TestMetersPublishWhatOneEngineComputes(t *testing.T) {
 	c.publish(&chapters[1])
 	c.finish(horizon)
 
+	c.checkFacts(chapters, horizon)
+}
+
+// checkFacts compares what was published with what one engine computes.
+func (c *cluster) checkFacts(chapters []chapter, horizon int64) {
+	c.t.Helper()
 	one, err := engine.New(rules())
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	want := facts{}
 	for i := range chapters {
@@ -110,16 +116,34 @@ func TestMetersPublishWhatOneEngineComputes(t *testing.T) {
 	for _, rec := range c.readAll(schemas.StreamCost) {
 		var costs schemas.Costs
 		if err := dec.Decode(&costs, rec); err != nil {
-			t.Fatal(err)
+			c.t.Fatal(err)
 		}
+		before := got.copies(&costs)
 		got.Costs(&costs)
+		for k, rows := range before {
+			if slices.Equal(rows, got[k]) {
+				c.t.Errorf("cell %s was published twice alike: %v", k, rows)
+			}
+		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		if !slices.Equal(got[k], want[k]) {
-			t.Errorf("cell %s:\n got %v\nwant %v", k, got[k], want[k])
+			c.t.Errorf("cell %s:\n got %v\nwant %v", k, got[k], want[k])
 		}
 	}
 	if len(got) != len(want) || len(want) != 8*2*10 {
-		t.Errorf("%d cells, want %d", len(got), len(want))
+		c.t.Errorf("%d cells, want %d", len(got), len(want))
 	}
+}
+
+// copies are the rows of the cells of c before c.
+func (f facts) copies(c *schemas.Costs) facts {
+	old := facts{}
+	for i := range c.Len() {
+		k := fmt.Sprintf("%s %s %d", text(c.Resource, i), text(c.GPU, i), c.Window[i])
+		if rows, ok := f[k]; ok {
+			old[k] = rows
+		}
+	}
+	return old
 }

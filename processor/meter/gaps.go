@@ -43,7 +43,7 @@ func (s *shell) placeAll(ctx context.Context, committed kadm.OffsetResponses, fr
 			return nil, err
 		}
 		samples := logs[samplesTopic()][p.number]
-		if err := s.newEngine(p, samples); err != nil {
+		if err := s.begin(p, samples); err != nil {
 			return nil, err
 		}
 		s.findGaps(p, logs, committed)

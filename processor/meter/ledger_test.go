@@ -49,6 +49,10 @@ func newLedger(cfg engine.Config) (Engine, error) {
 	}, nil
 }
 
+func (l *ledger) Oldest() int64 { return 0 }
+
+func (l *ledger) Err() error { return nil }
+
 func (l *ledger) AddSamples(b *schemas.Samples) {
 	if l.cfg.Owns != nil && !l.cfg.Owns(b.Node) {
 		panic("samples of another partition's node " + b.Node)

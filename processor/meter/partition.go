@@ -1,8 +1,11 @@
 package meter
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/gpumeter/gpumeter/processor/archive"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/schemas/wire"
@@ -30,6 +33,12 @@ type partition struct {
 	refTimes  [refCount]int64
 	dirty     bool                 // inputs came since the last Advance
 	gaps      []schemas.DeadLetter // what went unread, until it is committed that it was told
+
+	archive    *archive.Disk // nil = the engine holds all in memory
+	lost       int64         // windows that begin before this instant cannot be computed again; 0 = none
+	saved      *saved        // what the archive was as of when it was opened; nil = it was empty
+	trail      trail         // samples that the archive does not have
+	unadvanced int64         // samples reread since the engine was last advanced
 }
 
 // state is what a commit of p writes.
@@ -137,6 +146,9 @@ func (p *partition) take(rec *kgo.Record, guard *quarantine.Guard, d *wire.Sampl
 		letter = &l
 	}
 	if batch.Len() > 0 {
+		if p.archive != nil {
+			p.trail.note(rec.Offset, slices.Max(batch.TS))
+		}
 		p.engine.AddSamples(batch)
 		p.dirty = true
 	}

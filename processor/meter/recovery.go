@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gpumeter/gpumeter/processor/member"
-	"github.com/gpumeter/gpumeter/schemas/gap"
 )
 
 // adopt makes parts what the group has assigned. Engines whose committed state
@@ -30,10 +29,19 @@ func (s *shell) adopt(ctx context.Context) error {
 	clear(s.parts)
 	if now.Held {
 		parts, err := s.settle(ctx, now.Partitions)
+		if errors.Is(err, errSpoiled) {
+			s.drop()
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		s.parts = parts
+		for n, p := range s.parked {
+			if parts[n] != p {
+				p.close(s)
+			}
+		}
 		clear(s.parked)
 	}
 	s.adopted = now.Changes
@@ -57,11 +65,16 @@ func (s *shell) settle(ctx context.Context, owned []int32) (map[int32]*partition
 	}
 	var fresh []*partition
 	for _, n := range owned {
-		if p := s.parked[n]; p != nil && p.committed == states[n] {
-			parts[n] = p
+		old := s.parked[n]
+		if old != nil && old.committed == states[n] {
+			parts[n] = old
 			continue
 		}
+		if old != nil {
+			old.close(s)
+		}
 		p := &partition{number: n, committed: states[n], at: states[n].position, next: states[n].offset}
+		s.parked[n] = p // whose archive is closed if anything fails
 		parts[n] = p
 		fresh = append(fresh, p)
 	}
@@ -69,19 +82,6 @@ func (s *shell) settle(ctx context.Context, owned []int32) (map[int32]*partition
 		return parts, nil
 	}
 	return parts, s.recover(ctx, all, fresh)
-}
-
-// newEngine makes the engine of p, which begins where samples are there.
-func (s *shell) newEngine(p *partition, samples gap.Log) (err error) {
-	cfg := s.cfg.Engine
-	mine := keyed(p.number, s.partitions)
-	cfg.Owns, cfg.Reports, cfg.ReportPrices = mine, mine, p.number == 0
-	cfg.Partition = uint32(p.number)
-	cfg.LostBefore = s.lostBefore(p, samples)
-	if p.engine, err = s.cfg.NewEngine(cfg); err != nil {
-		return fmt.Errorf("making the engine of partition %d: %w", p.number, err)
-	}
-	return nil
 }
 
 // keyed tells which keys a producer sends to partition n of partitions. It asks
@@ -114,9 +114,10 @@ func statesOf(all kadm.OffsetResponses, owned []int32) (map[int32]state, error) 
 	return states, nil
 }
 
-// recover brings fresh engines to what is committed: the reference events below
-// the position, the samples below the offset, and the horizon, without
-// publishing. Then every cell that they hold has been published.
+// recover brings fresh engines to what is committed, without publishing: first
+// those with an archive to what it is as of, then all. Each time that is the
+// reference events below a position, the samples below an offset, and the horizon.
+// Then every cell that they know has been published.
 func (s *shell) recover(ctx context.Context, committed kadm.OffsetResponses, fresh []*partition) error {
 	began := time.Now()
 	if err := s.guard.Refresh(ctx); err != nil { // another member may have passed something over
@@ -127,14 +128,19 @@ func (s *shell) recover(ctx context.Context, committed kadm.OffsetResponses, fre
 	if err != nil {
 		return err
 	}
+	if err := s.resume(ctx, fresh, from); err != nil {
+		return err
+	}
+	to := make(map[int32]int64, len(fresh))
 	for _, p := range fresh {
 		if err := s.log.wait(ctx, p.at.Refs); err != nil {
 			return err
 		}
 		v := s.log.view()
 		p.feedBelow(&v, &feeding{guard: s.guard}, p.at.Refs)
+		to[p.number] = p.committed.offset
 	}
-	if err := s.reread(ctx, fresh, from); err != nil {
+	if err := s.reread(ctx, fresh, from, to); err != nil {
 		return err
 	}
 	for _, p := range fresh {
@@ -142,11 +148,51 @@ func (s *shell) recover(ctx context.Context, committed kadm.OffsetResponses, fre
 			p.engine.Advance(p.at.Horizon, p.at.Final, nil)
 		}
 		p.dirty = !p.committed.known
+		if err := s.settled(p); err != nil {
+			return err
+		}
 	}
 	took := time.Since(began)
 	s.stats.recovered(len(fresh), took)
 	s.cfg.Log.Info("recovered", "partitions", len(fresh), "seconds", took.Seconds())
 	return nil
+}
+
+// resume brings the engines that begin with an archive to what it is as of. Then
+// from says where their samples go on.
+func (s *shell) resume(ctx context.Context, fresh []*partition, from map[int32]int64) error {
+	var with []*partition
+	again, to := make(map[int32]int64), make(map[int32]int64)
+	for _, p := range fresh {
+		if p.saved == nil {
+			continue
+		}
+		with = append(with, p)
+		again[p.number], to[p.number], from[p.number] = p.saved.Again, p.saved.Samples, p.saved.Samples
+		if err := s.log.wait(ctx, p.saved.position.Refs); err != nil {
+			return err
+		}
+		v := s.log.view()
+		p.feedBelow(&v, &feeding{guard: s.guard}, p.saved.position.Refs)
+	}
+	if err := s.reread(ctx, with, again, to); err != nil {
+		return err
+	}
+	for _, p := range with {
+		p.engine.Advance(p.saved.position.Horizon, p.saved.position.Final, nil)
+		if err := s.sound(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settled makes the archive of a recovered engine one as of what is committed.
+func (s *shell) settled(p *partition) error {
+	if err := s.sound(p); err != nil {
+		return err
+	}
+	return s.save(p)
 }
 
 // ends lists where the partitions of samples and the reference topics end, as a
@@ -173,24 +219,25 @@ func (s *shell) ends(ctx context.Context) ([]int64, Refs, error) {
 	return samples, refs, nil
 }
 
-// reread feeds the samples below each partition's committed offset again. What is
+// reread feeds the samples between two offsets of each partition again. What is
 // wrong with them has been said, and their rows have been counted.
-func (s *shell) reread(ctx context.Context, fresh []*partition, from map[int32]int64) error {
+func (s *shell) reread(ctx context.Context, fresh []*partition, from, to map[int32]int64) error {
 	spans := make(map[int32]member.Span)
 	byNumber := make(map[int32]*partition)
 	for _, p := range fresh {
-		spans[p.number], byNumber[p.number] = member.Span{From: from[p.number], To: p.committed.offset}, p
+		spans[p.number], byNumber[p.number] = member.Span{From: from[p.number], To: to[p.number]}, p
 	}
 	err := member.Read(ctx, s.cfg.Client, samplesTopic(), spans, func(rec *kgo.Record) error {
-		byNumber[rec.Partition].take(rec, s.guard, &s.decoder, &s.samples)
-		return nil
+		p := byNumber[rec.Partition]
+		rows, _ := p.take(rec, s.guard, &s.decoder, &s.samples)
+		return s.catchUp(p, rows)
 	})
 	if err != nil {
 		return err
 	}
 	for _, p := range fresh {
-		if from[p.number] < p.committed.offset {
-			p.next = p.committed.offset
+		if from[p.number] < to[p.number] {
+			p.next = to[p.number]
 		}
 	}
 	return nil

@@ -29,6 +29,7 @@ type shell struct {
 	adopted    int // changes of the assignment that parts reflect
 	adm        *kadm.Client
 	guard      *quarantine.Guard
+	ledger     string // whose archives are of use
 	out        outbox
 	clock      clock
 	parts      map[int32]*partition
@@ -59,6 +60,13 @@ func (m *Meter) newShell(partitions int32, log *refLog, self *member.Member, adm
 func (s *shell) run(ctx context.Context) error {
 	work, stop := member.Outlive(ctx, s.stopWithin)
 	defer stop()
+	defer s.closeAll()
+	if s.cfg.StateDir != "" {
+		var err error
+		if s.ledger, err = s.ledgerOf(ctx); err != nil {
+			return err
+		}
+	}
 	for ctx.Err() == nil {
 		err := s.turn(ctx, work)
 		if err != nil && (ctx.Err() == nil || !member.IsContext(err)) {
@@ -198,6 +206,9 @@ func (s *shell) advance() {
 		s.out.partition = n
 		p.engine.Advance(p.at.Horizon, p.at.Final, &s.out)
 		p.dirty = false
+		if err := s.sound(p); err != nil {
+			s.out.err = errors.Join(s.out.err, err)
+		}
 	}
 	s.guard.Rest()
 	s.out.flushActivity()
@@ -241,7 +252,12 @@ func (s *shell) commit(ctx context.Context) error {
 		return nil
 	}
 	if s.out.err != nil {
-		return errors.Join(s.out.err, s.member.Rewind(ctx))
+		err := errors.Join(s.out.err, s.member.Rewind(ctx))
+		if errors.Is(err, errSpoiled) {
+			s.drop()
+			return nil
+		}
+		return err
 	}
 	committed, err := s.member.Commit(ctx, s.annotate)
 	switch {
@@ -256,6 +272,9 @@ func (s *shell) commit(ctx context.Context) error {
 	for _, p := range s.parts {
 		if p.changed() {
 			p.committed = p.state()
+			if err := s.save(p); err != nil {
+				return err
+			}
 		}
 		p.gaps, p.marked = nil, true
 	}
@@ -266,10 +285,20 @@ func (s *shell) commit(ctx context.Context) error {
 
 // drop forgets all engines, so that the next turn makes them anew.
 func (s *shell) drop() {
+	s.closeAll()
 	clear(s.parts)
 	clear(s.parked)
 	s.adopted = -1
 	s.forget()
+}
+
+// closeAll closes the archives of all engines.
+func (s *shell) closeAll() {
+	for _, parts := range []map[int32]*partition{s.parts, s.parked} {
+		for _, p := range parts {
+			p.close(s)
+		}
+	}
 }
 
 // annotate writes the positions beside the offsets that the client is about to

@@ -1,0 +1,258 @@
+package meter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gpumeter/gpumeter/schemas"
+)
+
+// reasons keeps what a meter says of archives that it rebuilds.
+type reasons struct {
+	slog.Handler
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *reasons) Enabled(context.Context, slog.Level) bool { return true }
+
+func (r *reasons) Handle(_ context.Context, rec slog.Record) error {
+	rec.Attrs(func(a slog.Attr) bool {
+		if a.Key == "reason" {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.all = append(r.all, a.Value.String())
+		}
+		return true
+	})
+	return nil
+}
+
+func (r *reasons) WithAttrs([]slog.Attr) slog.Handler { return r }
+
+func (r *reasons) with(part string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, reason := range r.all {
+		if strings.Contains(reason, part) {
+			n++
+		}
+	}
+	return n
+}
+
+// archived is a meter with the real engine, which holds next to nothing in memory.
+func (c *cluster) archived(name, dir string, more ...kgo.Opt) (Config, *reasons) {
+	cfg, said := c.config(name, more...), &reasons{}
+	cfg.NewEngine, cfg.Engine, cfg.StateDir, cfg.Log = nil, rules(), dir, slog.New(said)
+	return cfg, said
+}
+
+// A meter that starts again goes on from its archives, and what comes then changes
+// cells of any age. Whatever has happened to the archives meanwhile is said, and
+// changes nothing.
+func TestArchives(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		happens func(t *testing.T, dir, older string)
+		reason  string
+	}{
+		"nothing":       {func(*testing.T, string, string) {}, ""},
+		"gone":          {func(t *testing.T, dir, _ string) { must(t, os.RemoveAll(dir)) }, "there is none"},
+		"older":         {replace, ""},
+		"older by half": {replaceOne, ""},
+		"a byte":        {func(t *testing.T, dir, _ string) { eachFile(t, dir, flip) }, ""},
+		"cut short":     {func(t *testing.T, dir, _ string) { eachFile(t, dir, cut) }, ""},
+		"files gone":    {func(t *testing.T, dir, _ string) { eachFile(t, dir, os.Remove) }, ""},
+		"one file gone": {func(t *testing.T, dir, _ string) { manifests(t, dir) }, "MANIFEST"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, chapters, horizon := newCluster(t), fleet(), t0+600_000
+			dir, older := t.TempDir(), t.TempDir()
+			run := func(horizon int64, chapters ...chapter) *reasons {
+				cfg, said := c.archived("a", dir)
+				m := start(t, cfg)
+				for i := range chapters {
+					c.publish(&chapters[i])
+				}
+				c.finish(horizon)
+				m.stop()
+				return said
+			}
+			none := run(horizon-420_000, chapters[0]).with("there is none")
+			if none != testPartitions {
+				t.Errorf("%d archives were made, want %d", none, testPartitions)
+			}
+			must(t, os.CopyFS(older, os.DirFS(dir)))
+			if said := run(horizon - 240_000); len(said.all) > 0 {
+				t.Errorf("a restart rebuilt: %v", said.all)
+			}
+			test.happens(t, dir, older)
+			said := run(horizon, chapters[1])
+			if test.reason != "" && said.with(test.reason) != testPartitions {
+				t.Errorf("reasons %v, want %q", said.all, test.reason)
+			}
+			if (name == "nothing" || strings.HasPrefix(name, "older")) && len(said.all) > 0 {
+				t.Errorf("rebuilt: %v", said.all)
+			}
+			c.checkFacts(chapters, horizon)
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func replace(t *testing.T, dir, older string) {
+	must(t, os.RemoveAll(dir))
+	must(t, os.CopyFS(dir, os.DirFS(older)))
+}
+
+func replaceOne(t *testing.T, dir, older string) {
+	const one = "samples-1"
+	replace(t, filepath.Join(dir, one), filepath.Join(older, one))
+}
+
+// eachFile does something to every second file that holds data.
+func eachFile(t *testing.T, dir string, do func(path string) error) {
+	n := 0
+	must(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, "LOCK") {
+			return err
+		}
+		if n++; n%2 == 0 {
+			return nil
+		}
+		return do(path)
+	}))
+}
+
+// manifests removes the files that say which others belong to an archive.
+func manifests(t *testing.T, dir string) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*", "MANIFEST-*"))
+	must(t, err)
+	for _, path := range paths {
+		must(t, os.Remove(path))
+	}
+}
+
+func flip(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) == 0 {
+		return err
+	}
+	b[len(b)/2] ^= 0x40
+	return os.WriteFile(path, b, 0o600)
+}
+
+func cut(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return os.Truncate(path, info.Size()/2)
+}
+
+// An archive of another ledger, other rules or another time is of no use.
+func TestJudge(t *testing.T) {
+	at := Position{Refs: Refs{5, 5, 5, 5, 5}, Horizon: 1000, Applied: 3}
+	committed := state{offset: 10, known: true, position: at}
+	s := &shell{ledger: "mine"}
+	tagged := func(ledger string, samples int64, p Position) string {
+		return fmt.Sprintf(`{"Ledger":%q,"Samples":%d,"Again":2,"Position":%q}`, ledger, samples, p)
+	}
+	more := func(change func(*Position)) Position {
+		p := at
+		change(&p)
+		return p
+	}
+	for name, test := range map[string]struct {
+		text   string
+		reason string
+	}{
+		"same":             {tagged("mine", 10, at), ""},
+		"older":            {tagged("mine", 9, more(func(p *Position) { p.Horizon, p.Refs[2] = 900, 4 })), ""},
+		"another ledger":   {tagged("yours", 10, at), "another ledger"},
+		"newer samples":    {tagged("mine", 11, at), "beyond"},
+		"newer references": {tagged("mine", 10, more(func(p *Position) { p.Refs[3] = 6 })), "beyond"},
+		"newer horizon":    {tagged("mine", 10, more(func(p *Position) { p.Horizon = 1001 })), "beyond"},
+		"no tag":           {"{", "cannot be read"},
+		"no position":      {`{"Ledger":"mine","Position":"here"}`, "not a position"},
+	} {
+		a, why := s.judge([]byte(test.text), committed, 2)
+		if !strings.Contains(why, test.reason) || (why == "") != (test.reason == "") || (a == nil) != (why != "") {
+			t.Errorf("%s: %v, reason %q, want %q", name, a, why, test.reason)
+		}
+	}
+	if _, why := s.judge([]byte(tagged("mine", 10, at)), committed, 3); !strings.Contains(why, "needs samples from offset 2") {
+		t.Errorf("of an archive whose samples have expired: %q", why)
+	}
+	if _, why := s.judge([]byte(tagged("mine", 10, at)), state{offset: -1}, 0); why == "" {
+		t.Error("an archive without anything committed was taken")
+	}
+}
+
+// A member with an archive dies at its k-th write, and its successor begins with
+// the archive: it is never ahead of what is committed.
+func TestCrashWithArchive(t *testing.T) {
+	for k := int64(1); k <= 9; k++ {
+		for _, seen := range []bool{false, true} {
+			t.Run(fmt.Sprintf("write=%d/seen=%t", k, seen), func(t *testing.T) {
+				t.Parallel()
+				crashWithArchive(t, k, seen)
+			})
+		}
+	}
+}
+
+func crashWithArchive(t *testing.T, k int64, seen bool) {
+	c, chapters, horizon := newCluster(t), fleet(), t0+600_000
+	dir := t.TempDir()
+	var wire cable
+	crashed := make(chan struct{})
+	c.onWrite("victim", func(n int64, _ kmsg.Request) (kmsg.Response, error, bool) {
+		if n == k {
+			wire.pull()
+			close(crashed)
+		}
+		return nil, errCut, n > k || n == k && !seen
+	})
+	cfg, _ := c.archived("victim", dir, wire.options()...)
+	victim := start(t, cfg)
+	ticks := 0
+	for h := horizon - 400_000; h <= horizon-100_000; h += 100_000 {
+		if ticks < len(chapters) {
+			c.publish(&chapters[ticks])
+			ticks++
+		}
+		tick := rows(c, schemas.Tick{Horizon: h})
+		await(t, "the victim to go on or die", func() bool { return isClosed(crashed) || c.applied(tick) })
+	}
+	if !isClosed(crashed) {
+		t.Fatalf("the victim never came to write %d", k)
+	}
+	if err := victim.end(); err != nil {
+		t.Logf("the victim ended: %v", err)
+	}
+	heir, said := c.archived("heir", dir)
+	start(t, heir)
+	c.finish(horizon)
+	c.checkFacts(chapters, horizon)
+	if n := said.with("beyond"); n > 0 {
+		t.Errorf("%d archives were ahead of what was committed: %v", n, said.all)
+	}
+}
