@@ -6,19 +6,26 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // A Disk is an archive in a directory. What was put since the last Commit is seen
-// by its owner and by nobody else; a process that dies loses it. Not for
-// concurrent use.
+// by its owner and by nobody else. A process that dies loses that, and the commits
+// of the last seconds. Not for concurrent use.
+//
+// There is no write-ahead log. With one, a damaged list of files could leave a new
+// tag, from the log, over old data that is gone; without, what is found is as of one
+// commit or an error.
 type Disk struct {
-	dir   string
-	db    *pebble.DB
-	lock  *pebble.Lock
-	batch *pebble.Batch
+	dir     string
+	db      *pebble.DB
+	lock    *pebble.Lock
+	batch   *pebble.Batch
+	flushed time.Time
 }
 
 // ErrInUse is the error of a directory that another process has open.
@@ -28,6 +35,7 @@ const (
 	tagKey       = "\x00tag" // no key of an engine begins with 0
 	memTable     = 4 << 20
 	maxOpenFiles = 200
+	flushEvery   = 10 * time.Second // what a process that dies leaves to be read again
 )
 
 // Open opens the archive in dir, or makes an empty one. Any error but ErrInUse
@@ -44,12 +52,23 @@ func Open(dir string, log *slog.Logger) (*Disk, error) {
 	db, err := pebble.Open(dir, &pebble.Options{
 		FS:   vfs.Default, // the default one watches the disk in a goroutine that outlives an Open that fails
 		Lock: lock, Logger: to, EventListener: &pebble.EventListener{DataCorruption: to.corrupt}, FormatMajorVersion: pebble.FormatNewest,
+		Levels:       filtered(),
+		DisableWAL:   true,
 		MemTableSize: memTable, MaxOpenFiles: maxOpenFiles, CacheSize: memTable,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the archive %s: %w", dir, err), lock.Close())
 	}
-	return &Disk{dir: dir, db: db, lock: lock, batch: db.NewIndexedBatch()}, nil
+	return &Disk{dir: dir, db: db, lock: lock, batch: db.NewIndexedBatch(), flushed: time.Now()}, nil
+}
+
+// filtered lets most lookups of what is not there touch no block: each allocation
+// that is new is one.
+func filtered() (levels [7]pebble.LevelOptions) {
+	for i := range levels {
+		levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return levels
 }
 
 // Tag is what the last Commit said, nil when there was none.
@@ -71,12 +90,20 @@ func (d *Disk) Commit(tag []byte) error {
 	}
 	err := d.batch.Close()
 	d.batch = d.db.NewIndexedBatch()
-	return err
+	if time.Since(d.flushed) > flushEvery {
+		d.flushed = time.Now()
+		_, failed := d.db.AsyncFlush()
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the archive %s: %w", d.dir, err)
+	}
+	return nil
 }
 
 // Close drops what was not committed.
 func (d *Disk) Close() error {
-	err := errors.Join(d.batch.Close(), d.db.Close(), d.lock.Close())
+	err := errors.Join(d.batch.Close(), d.db.Flush(), d.db.Close(), d.lock.Close())
 	if err != nil {
 		return fmt.Errorf("closing the archive %s: %w", d.dir, err)
 	}

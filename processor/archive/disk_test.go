@@ -123,13 +123,15 @@ func TestOneOwner(t *testing.T) {
 // reads say so or give what was written.
 func TestDamageIsSeen(t *testing.T) {
 	whole := t.TempDir()
-	d := open(t, whole)
 	value := bytes.Repeat([]byte("0123456789abcdef"), 64)
-	for i := range 2000 {
-		must(t, d.Put([]byte{byte(i >> 8), byte(i)}, append(value, byte(i))))
+	for _, tag := range []string{"old", "new"} { // two owners, one after the other
+		d := open(t, whole)
+		for i := range damagedKeys(tag) {
+			must(t, d.Put([]byte{byte(i >> 8), byte(i)}, slices.Concat(value, []byte(tag))))
+		}
+		must(t, d.Commit([]byte(tag)))
+		closed(t, d)
 	}
-	must(t, d.Commit([]byte("tag")))
-	closed(t, d)
 	files, err := os.ReadDir(whole)
 	must(t, err)
 	for _, f := range files {
@@ -163,7 +165,15 @@ func damage(t *testing.T, path string, at, how int64) {
 	must(t, os.WriteFile(path, b, 0o600))
 }
 
-// readAll reads the archive of TestDamageIsSeen.
+// damagedKeys is how many keys TestDamageIsSeen writes under a tag.
+func damagedKeys(tag string) int {
+	if tag == "old" {
+		return 2000
+	}
+	return 100
+}
+
+// readAll reads the archive of TestDamageIsSeen, which is to be as of its tag.
 func readAll(dir string, value []byte) (seen error, wrong string) {
 	d, err := Open(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -174,13 +184,17 @@ func readAll(dir string, value []byte) (seen error, wrong string) {
 	if err != nil || tag == nil { // without a tag it is of no use
 		return err, ""
 	}
-	for i := range 2000 {
+	for i := range damagedKeys("old") {
+		want := string(tag)
+		if i >= damagedKeys(want) {
+			want = "old"
+		}
 		got, err := d.Get([]byte{byte(i >> 8), byte(i)})
 		if err != nil {
 			return err, ""
 		}
-		if !bytes.Equal(got, append(slices.Clone(value), byte(i))) {
-			return nil, "a key has another value"
+		if !bytes.Equal(got, slices.Concat(value, []byte(want))) {
+			return nil, "the tag is " + string(tag) + ", and a key has another value"
 		}
 	}
 	return nil, ""

@@ -22,6 +22,7 @@ func (e *Engine) Advance(horizon int64, final bool, out Output) {
 		e.report(final, out)
 	}
 	e.announceAll(out)
+	e.saveEvents()
 	if out != nil {
 		e.batch.flush(out)
 	}
@@ -122,6 +123,7 @@ func (e *Engine) closeWindows(final bool, out Output) {
 	e.final = upTo
 	if upTo > from {
 		e.retireSome(upTo / w)
+		e.freezeSome()
 	}
 	e.due = upTo + w + e.cfg.Grace
 	if every := e.cfg.EarlyEvery; every > 0 {

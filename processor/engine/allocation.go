@@ -13,6 +13,8 @@ type allocation struct {
 	id      text
 	events  []told // greatest of each (event, ts), by ts, updates behind starts
 	changed bool   // in Engine.refold
+	leaves  bool   // in Engine.ended
+	unsaved bool   // in Engine.unsaved
 	orphan  uint8  // told of a missing start, or waiting to tell
 
 	// As of the last fold.
@@ -20,6 +22,7 @@ type allocation struct {
 	from, to                  int64 // the hold; to is never while open
 	user, title, space, image text
 	labels                    []labelling
+	relabelled                int64 // from here on they differ from those of the fold before; never = nowhere
 	widths                    []width
 	version                   uint32 // counts changes of what attribution may read
 	hash                      uint64 // of all that a row repeats of it
@@ -92,9 +95,10 @@ func (e *Engine) tell(al *allocation, a *schemas.Allocation) bool {
 	if found && compareAllocation(a, &al.events[i].Allocation) <= 0 {
 		return false
 	}
-	kept := told{*a, e.texts.of(labelsJSON(a.Labels))}
+	kept := told{*a, e.texts.hold(labelsJSON(a.Labels))}
 	kept.GPUs, kept.Labels, kept.Command = slices.Clone(a.GPUs), slices.Clone(a.Labels), slices.Clone(a.Command)
 	if found {
+		e.texts.drop(al.events[i].json)
 		al.events[i] = kept
 	} else {
 		al.events = slices.Insert(al.events, i, kept)
@@ -109,6 +113,31 @@ func (e *Engine) fold(al *allocation) {
 	for len(events) > 0 && events[len(events)-1].TS >= e.horizon {
 		events = events[:len(events)-1]
 	}
+	before, image := al.hash, al.image
+	holds := e.derive(al, events)
+	if !al.started {
+		e.bereave(al, events)
+		return
+	}
+	e.replace(al, holds)
+	relabelled := al.relabelled
+	if before != al.hash || image != al.image {
+		relabelled = al.from
+	}
+	if relabelled < never {
+		al.version++
+		for _, h := range al.holds {
+			e.mark(h.gpu, max(h.from, relabelled), h.to)
+		}
+	}
+	if al.to != never {
+		e.leave(al, al.end())
+	}
+}
+
+// derive makes of events what a row repeats of al, its labels and widths, and
+// returns its holds, which are valid until the next call.
+func (e *Engine) derive(al *allocation, events []told) []placed {
 	al.started, al.from, al.to = false, 0, never
 	var start *told
 	for i := range events {
@@ -120,26 +149,25 @@ func (e *Engine) fold(al *allocation) {
 		}
 	}
 	if start == nil {
-		e.bereave(al, events)
-		return
+		return nil
 	}
 	al.started, al.from = true, start.TS
-	before, image := al.hash, al.image
-	al.user, al.title = e.texts.of(start.User), e.texts.of(start.Name)
+	title := e.texts.hold(start.Name)
+	e.texts.drop(al.title)
+	al.user, al.title = e.texts.of(start.User), title
 	al.space, al.image = e.texts.of(start.Namespace), e.texts.of(start.Image)
 	al.hash = e.texts.sum(al.id, al.user, al.title, al.space)
-	relabelled := e.relabel(al, events)
-	holds := e.placeAll(al, events)
-	e.replace(al, holds)
-	if before != al.hash || image != al.image {
-		relabelled = al.from
+	al.relabelled = e.relabel(al, events)
+	return e.placeAll(al, events)
+}
+
+// forgetTexts drops the texts of al, of which nothing is kept.
+func (e *Engine) forgetTexts(al *allocation) {
+	for i := range al.events {
+		e.texts.drop(al.events[i].json)
 	}
-	if relabelled < never {
-		al.version++
-		for _, h := range al.holds {
-			e.mark(h.gpu, max(h.from, relabelled), h.to)
-		}
-	}
+	e.texts.drop(al.title)
+	e.texts.drop(al.id)
 }
 
 // relabel makes the labels over time and returns from where on they differ from

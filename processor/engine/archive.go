@@ -26,9 +26,13 @@ type Archive interface {
 
 // What the archive holds, by the first byte of a key.
 const (
-	keyGPU     = 'g' // node, gpu: the instant before which it is cold
+	keyGPU     = 'g' // node, gpu: its hot and its base
 	keySamples = 's' // node, gpu, slice, chunk: its samples, sorted
 	keyCells   = 'c' // node, gpu, resource, block: its fingerprints
+	keyLive    = 'l' // allocation in memory: its events
+	keyFrozen  = 'f' // allocation that is not: its end and its events
+	keyHint    = 'h' // node, gpu, chunk, allocation: a frozen one that may have held it then
+	keyEnds    = 'e' // end, frozen allocation
 )
 
 // Err is the first error of the archive, nil while it works. An engine whose
@@ -68,14 +72,18 @@ func (e *Engine) load() error {
 	err := e.cfg.Archive.Scan([]byte{keyGPU}, []byte{keyGPU + 1}, func(key, value []byte) error {
 		node, key, ok1 := nameOf(key[1:])
 		name, _, ok2 := nameOf(key)
-		hot, size := binary.Varint(value)
-		if !ok1 || !ok2 || size != len(value) {
+		s := scanner{b: value}
+		hot, base := s.varint(), s.varint()
+		if !ok1 || !ok2 || s.bad || len(s.b) > 0 {
 			return errors.New("a GPU is not written as this program writes it")
 		}
 		g := e.gpu(e.node(node), name)
-		g.hot = hot
+		g.hot, g.base = hot, base
 		return nil
 	})
+	if err == nil {
+		err = e.loadLive()
+	}
 	for _, g := range e.gpus {
 		for _, s := range g.series {
 			e.begin(s)
@@ -93,12 +101,14 @@ func (e *Engine) begin(s *series) {
 		return
 	}
 	s.last = s.gpu.floor()
+	g := s.gpu
 	_, value, err := e.cfg.Archive.Last(e.chunkKey(s, forever), e.chunkKey(s, s.gpu.hot))
 	e.fail("looking for the last cold sample", err)
 	if value != nil {
 		e.near = e.decodeChunk(e.near[:0], value)
 		e.fill(s, e.near[len(e.near)-1:])
-		s.last = s.gpu.floor()
+		s.last = g.floor()
+		e.uncover(g, s.known)
 	}
 }
 

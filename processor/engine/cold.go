@@ -62,8 +62,38 @@ func (e *Engine) retire(g *gpu) {
 		s.last = max(s.last, g.floor())
 	}
 	e.retireCells(g)
-	e.store(e.keyOf(keyGPU, g), binary.AppendVarint(nil, hot))
+	e.settleBase(g)
+	e.store(e.keyOf(keyGPU, g), binary.AppendVarint(binary.AppendVarint(nil, g.hot), g.base))
 	e.forgetCold(g)
+}
+
+// settleBase moves the instant from which on memory has all holds of g, and drops
+// the pieces before it.
+func (e *Engine) settleBase(g *gpu) {
+	base := g.hot
+	for _, s := range g.series {
+		if i := s.coldEnd(); i > 0 {
+			base = min(base, s.at(i-1).ts)
+		}
+	}
+	if base <= g.base {
+		return
+	}
+	g.base = base
+	n := 0
+	for n < len(g.pieces) && g.pieces[n].to <= base {
+		n++
+	}
+	g.pieces = slices.Delete(g.pieces, 0, n)
+	g.cursor = 0
+}
+
+// uncover moves the base of g back, since a hot sample depends on one at from.
+func (e *Engine) uncover(g *gpu, from int64) {
+	if from < g.base {
+		e.thawHolders(g, from, g.base)
+		g.base, g.stale = from, min(g.stale, from)
+	}
 }
 
 // Oldest is the instant before which every sample that was counted is in the
@@ -214,13 +244,49 @@ func (e *Engine) restateCold(g *gpu, from, to int64, out Output) {
 	if from >= to {
 		return
 	}
-	e.cut(g) // it may find new slices, which must not happen while samples are away
+	e.cut(g)
+	pieces, cursor, base := g.pieces, g.cursor, g.base
 	for at := floorTo(from, e.chunk); at < to; at += e.chunk {
+		e.recallPieces(g, at)
 		e.recall(g, at)
 		e.each(g, max(at, from), min(at+e.chunk, to), true, out)
 		e.putBack(g)
 	}
+	g.pieces, g.cursor = pieces, cursor
+	if g.base < base { // of a slice that was new
+		g.stale = g.base
+	}
 	e.retireCells(g)
+}
+
+// recallPieces makes the pieces of g for the chunk at `at`, from the sample before it
+// to the one behind it: what the samples in between say depends on no other. It may
+// find new slices, whose samples are then looked at too.
+func (e *Engine) recallPieces(g *gpu, at int64) {
+	for known := -1; known < len(g.series); {
+		known = len(g.series)
+		from, to := e.vicinityOf(g, at)
+		e.thawHolders(g, from, to)
+		g.pieces = nil
+		e.cutFrom(g, from)
+	}
+}
+
+// vicinityOf is the time between the samples around a chunk, of all series.
+func (e *Engine) vicinityOf(g *gpu, at int64) (from, to int64) {
+	from, to = at, at+e.chunk
+	for _, s := range g.series {
+		v := e.around(s, at)
+		if len(v.samples) == 0 {
+			continue
+		}
+		first, last := &v.samples[0], &v.samples[len(v.samples)-1]
+		if from = min(from, first.ts); v.from == 0 {
+			from = min(from, first.ts-first.reach())
+		}
+		to = max(to, last.ts+1)
+	}
+	return from, to
 }
 
 // recall puts the samples of a chunk and their neighbours in the place of the hot ones.
@@ -323,37 +389,34 @@ func (e *Engine) precede(s *series, x *sample) {
 	e.truncate(s, 0)
 	e.fill(s, hot)
 	s.last = max(s.gpu.floor(), s.last)
+	e.uncover(s.gpu, x.ts)
 }
 
 // forgetCold drops what of g is older than what is kept, but for the last sample
 // before that. Its windows before that can no longer be restated.
 func (e *Engine) forgetCold(g *gpu) {
 	cut := floorTo(e.horizon-e.cfg.KeepSamples, e.chunk)
-	dropped := false
 	for _, s := range g.series {
 		first := e.chunkKey(s, forever)
 		last, _, err := e.cfg.Archive.Last(first, e.chunkKey(s, cut))
 		e.fail("looking for old samples", err)
-		dropped = e.drop(first, slices.Clone(last)) || dropped
+		e.drop(first, slices.Clone(last))
 	}
 	for _, acc := range g.accounts {
-		dropped = e.drop(e.cellsKey(g, acc, forever), e.cellsKey(g, acc, floorTo(cut/e.cfg.Window, blockLen))) || dropped
+		e.drop(e.cellsKey(g, acc, forever), e.cellsKey(g, acc, floorTo(cut/e.cfg.Window, blockLen)))
 	}
-	if dropped {
-		g.lost = max(g.lost, cut)
-	}
+	e.drop(e.hintKey(g, forever), e.hintKey(g, cut))
+	g.lost = max(g.lost, cut)
 }
 
-// drop deletes [from, to) and tells whether there was anything.
-func (e *Engine) drop(from, to []byte) bool {
+// drop deletes [from, to), if there is anything.
+func (e *Engine) drop(from, to []byte) {
 	if len(to) == 0 {
-		return false
+		return
 	}
 	key, _, err := e.cfg.Archive.First(from, to)
 	e.fail("looking for what is old", err)
-	if key == nil {
-		return false
+	if key != nil {
+		e.fail("deleting what is old", e.cfg.Archive.Delete(from, to))
 	}
-	e.fail("deleting what is old", e.cfg.Archive.Delete(from, to))
-	return true
 }

@@ -35,6 +35,8 @@ type Engine struct {
 	refold    []*allocation // have events before the horizon that are not folded
 	resourced []*resource
 	newRules  []*rule
+	ended     events        // allocations that may be frozen once their instant is cold
+	unsaved   []*allocation // whose events the archive does not have
 	marked    []*gpu
 	stirred   []*gpu // have activity to be said
 	watermark int64
@@ -159,18 +161,29 @@ func (e *Engine) locate(n *node, list []schemas.Series) {
 func (e *Engine) AddAllocation(a *schemas.Allocation) {
 	al, ok := e.allocs[a.Allocation]
 	if !ok {
-		al = &allocation{id: e.texts.of(a.Allocation), from: never}
-		al.name = e.texts.all[al.id]
-		e.allocs[al.name] = al
+		if al = e.thaw(a.Allocation); al == nil {
+			al = e.newAllocation(a.Allocation)
+			e.allocs[al.name] = al
+		}
 	}
 	if !e.tell(al, a) {
 		return
+	}
+	if e.cfg.Archive != nil && !al.unsaved {
+		al.unsaved = true
+		e.unsaved = append(e.unsaved, al)
 	}
 	if a.TS >= e.horizon {
 		e.waiting.push(event{a.TS, al})
 		return
 	}
 	e.refolds(al)
+}
+
+func (e *Engine) newAllocation(name string) *allocation {
+	al := &allocation{id: e.texts.hold(name), from: never}
+	al.name = e.texts.all[al.id]
+	return al
 }
 
 // refolds has al folded by the next Advance.

@@ -31,6 +31,7 @@ type gpu struct {
 	low    int64     // earliest instant touched since early results were last computed
 	seen   int64     // horizon at that time
 	lost   int64     // windows that start before it can no longer be recomputed
+	base   int64     // holds that end before it, or there, may be in the archive alone
 	hot    int64     // what is before it lies in the archive; forever = nothing does
 	first  int64     // earliest event that names it; never = none
 
@@ -70,7 +71,7 @@ func (e *Engine) gpu(n *node, id string) *gpu {
 	if g, ok := n.gpus[id]; ok {
 		return g
 	}
-	g := &gpu{node: n, id: e.texts.of(id), stale: never, low: never, seen: forever, hot: forever, lost: e.lost, first: never, expires: never}
+	g := &gpu{node: n, id: e.texts.of(id), stale: never, low: never, seen: forever, base: forever, hot: forever, lost: e.lost, first: never, expires: never}
 	g.name = e.texts.all[g.id]
 	g.series = []*series{newSeries(g, 0, "", e.texts.sums[0])}
 	n.gpus[g.name] = g

@@ -31,10 +31,13 @@ type holder struct {
 
 // cut builds the stale pieces of g anew.
 func (e *Engine) cut(g *gpu) {
-	start := g.stale
-	if start == never {
-		return
+	for g.stale != never { // a slice that is new may need older ones
+		e.cutFrom(g, max(g.stale, g.base))
 	}
+}
+
+// cutFrom builds the pieces of g from start on anew.
+func (e *Engine) cutFrom(g *gpu, start int64) {
 	g.stale, g.cursor = never, 0
 	keep := len(g.pieces)
 	for keep > 0 && g.pieces[keep-1].from >= start {

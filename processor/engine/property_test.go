@@ -62,7 +62,7 @@ func (s sound) ordered(from, to []byte) {
 	}
 }
 
-func works(t *rapid.T, e *engine.Engine) {
+func works(t rapid.TB, e *engine.Engine) {
 	if err := e.Err(); err != nil {
 		t.Error(err)
 	}

@@ -55,6 +55,7 @@ func (e *Engine) reportOrphans(before int64, out Output) {
 			return false
 		}
 		al.orphan = orphanTold
+		e.leave(al, al.end())
 		letter(out, schemas.DeadLetter{
 			Stream: schemas.StreamAllocations, Place: al.name, Reason: schemas.ReasonNoStart,
 			Detail: fmt.Sprintf("allocation %q has an event at %d ms (%s) but no start: it counts as soon as its start comes", al.name, al.events[0].TS, al.events[0].Event),

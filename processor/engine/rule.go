@@ -154,6 +154,26 @@ func (e *Engine) rule(r *rule) {
 					e.mark(g, max(from, h.from), min(to, h.to))
 				}
 			}
+			e.ruleFrozen(r, s.rec, g, from, to)
 		}
+	}
+}
+
+// ruleFrozen marks the time of frozen allocations that r is about.
+func (e *Engine) ruleFrozen(r *rule, rec *record, g *gpu, from, to int64) {
+	for _, name := range e.hinted(g, from, to) {
+		if e.allocs[name] != nil {
+			continue
+		}
+		e.peek(name, func(al *allocation, holds []placed) {
+			if !e.everMatches(r, rec, al) {
+				return
+			}
+			for _, h := range holds {
+				if h.gpu == g {
+					e.mark(g, max(from, h.from), min(to, h.to))
+				}
+			}
+		})
 	}
 }

@@ -15,10 +15,14 @@ type texts struct {
 	ids  map[string]text
 	all  []string
 	sums []uint64 // hash of each
+	held []int32  // how often each is held; pinned = somebody keeps it for good
+	free []text
 }
 
+const pinned = -1
+
 func newTexts() texts {
-	return texts{ids: map[string]text{"": 0}, all: []string{""}, sums: []uint64{xxhash.Sum64String("")}}
+	return texts{ids: map[string]text{"": 0}, all: []string{""}, sums: []uint64{xxhash.Sum64String("")}, held: []int32{pinned}}
 }
 
 // sum hashes texts, in order.
@@ -30,13 +34,50 @@ func (t *texts) sum(of ...text) uint64 {
 	return h
 }
 
-// of numbers s and keeps a copy of it.
+// of numbers s for good and keeps a copy of it.
 func (t *texts) of(s string) text {
-	if id, ok := t.ids[s]; ok {
-		return id
+	id, ok := t.ids[s]
+	if !ok {
+		id = t.number(s)
 	}
-	id := text(len(t.all))
+	t.held[id] = pinned
+	return id
+}
+
+// hold numbers s until it is dropped as often as it was held.
+func (t *texts) hold(s string) text {
+	id, ok := t.ids[s]
+	if !ok {
+		id = t.number(s)
+	}
+	if t.held[id] != pinned {
+		t.held[id]++
+	}
+	return id
+}
+
+// drop ends what hold began. A number that nobody holds is given to another text:
+// nothing that reads it may outlive the drop.
+func (t *texts) drop(id text) {
+	if t.held[id] == pinned {
+		return
+	}
+	if t.held[id]--; t.held[id] == 0 {
+		delete(t.ids, t.all[id])
+		t.all[id] = ""
+		t.free = append(t.free, id)
+	}
+}
+
+func (t *texts) number(s string) text {
 	s = strings.Clone(s)
-	t.ids[s], t.all, t.sums = id, append(t.all, s), append(t.sums, xxhash.Sum64String(s))
+	id := text(len(t.all))
+	if n := len(t.free); n > 0 {
+		id, t.free = t.free[n-1], t.free[:n-1]
+		t.all[id], t.sums[id] = s, xxhash.Sum64String(s)
+	} else {
+		t.all, t.sums, t.held = append(t.all, s), append(t.sums, xxhash.Sum64String(s)), append(t.held, 0)
+	}
+	t.ids[s] = id
 	return id
 }

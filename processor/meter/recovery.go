@@ -173,6 +173,7 @@ func (s *shell) resume(ctx context.Context, fresh []*partition, from map[int32]i
 			return err
 		}
 		v := s.log.view()
+		p.skip(&v, refAllocations, p.saved.position.Refs[refAllocations])
 		p.feedBelow(&v, &feeding{guard: s.guard}, p.saved.position.Refs)
 	}
 	if err := s.reread(ctx, with, again, to); err != nil {

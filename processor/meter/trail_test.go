@@ -11,8 +11,8 @@ import (
 func TestTrail(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var tr trail
-		newest := map[int64]int64{}
-		n := rapid.SampledFrom([]int64{10, 1_000, 2*firstLength*maxSteps + 3}).Draw(t, "records")
+		n := rapid.SampledFrom([]int64{10, 1_000, firstLength*maxSteps + 3}).Draw(t, "records")
+		newest := make([]int64, n)
 		jitter := rapid.Int64Range(0, 500).Draw(t, "jitter")
 		for offset := range n {
 			newest[offset] = offset - offset*7919%(jitter+1)
@@ -25,7 +25,7 @@ func TestTrail(t *testing.T) {
 		tr.forget(oldest)
 		begin := tr.begin(n)
 		for offset, ts := range newest {
-			if offset < begin && ts >= oldest {
+			if int64(offset) < begin && ts >= oldest {
 				t.Fatalf("record %d has a sample at %d, after %d, and the trail begins at %d", offset, ts, oldest, begin)
 			}
 		}
