@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+
+	"github.com/gpumeter/gpumeter/processor/archive"
 	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/wire"
@@ -39,19 +42,25 @@ type runner struct {
 	dec    wire.SampleDecoder
 	batch  schemas.Samples
 	out    sink
-	next   int // message
-	event  int // allocation event
+
+	archive *archive.Disk // nil = none
+	next    int           // message
+	event   int           // allocation event
 }
 
 // newRunner runs the fleet up to where the measurement begins.
 func newRunner(f *fleet, o options, early int64) (*runner, error) {
-	e, err := engine.New(engine.Config{
+	cfg := engine.Config{
 		Window: 60_000, Grace: 30_000, EarlyEvery: early, KeepSamples: int64(o.keep) * 1000, Epsilon: 10_000, IdleMemory: 1 << 30,
-	})
+	}
+	if o.archive != nil {
+		cfg.Archive, cfg.Hot, cfg.KeepSamples = o.archive, cfg.KeepSamples/2, 45*86_400_000
+	}
+	e, err := engine.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{fleet: f, engine: e}
+	r := &runner{fleet: f, engine: e, archive: o.archive}
 	for i := range f.resources {
 		e.AddResource(&f.resources[i])
 	}
@@ -83,6 +92,12 @@ func (r *runner) run(from, to int) error {
 			r.engine.AddAllocation(&f.allocations[r.event])
 		}
 		r.engine.Advance(now, false, &r.out)
+		if r.archive == nil {
+			continue
+		}
+		if err := errors.Join(r.engine.Err(), r.archive.Commit([]byte("benchmark"))); err != nil {
+			return err
+		}
 	}
 	return r.out.err
 }

@@ -142,7 +142,7 @@ func TestDamageIsSeen(t *testing.T) {
 			must(t, os.CopyFS(work, os.DirFS(whole)))
 			at := info.Size() * k / 12
 			damage(t, filepath.Join(work, f.Name()), at, k)
-			if seen, wrong := readAll(work, value); wrong != "" {
+			if wrong, seen := readAll(work, value); wrong != "" {
 				t.Errorf("%s of %d bytes damaged at %d (%d): %s, seen %v", f.Name(), info.Size(), at, k%3, wrong, seen)
 			}
 		}
@@ -174,15 +174,15 @@ func damagedKeys(tag string) int {
 }
 
 // readAll reads the archive of TestDamageIsSeen, which is to be as of its tag.
-func readAll(dir string, value []byte) (seen error, wrong string) {
+func readAll(dir string, value []byte) (wrong string, seen error) {
 	d, err := Open(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return err, ""
+		return "", err
 	}
-	defer d.Close() //nolint:errcheck // what is damaged may not close well
+	defer d.Close() // what is damaged may not close well
 	tag, err := d.Tag()
 	if err != nil || tag == nil { // without a tag it is of no use
-		return err, ""
+		return "", err
 	}
 	for i := range damagedKeys("old") {
 		want := string(tag)
@@ -191,11 +191,11 @@ func readAll(dir string, value []byte) (seen error, wrong string) {
 		}
 		got, err := d.Get([]byte{byte(i >> 8), byte(i)})
 		if err != nil {
-			return err, ""
+			return "", err
 		}
 		if !bytes.Equal(got, slices.Concat(value, []byte(want))) {
-			return nil, "the tag is " + string(tag) + ", and a key has another value"
+			return "the tag is " + string(tag) + ", and a key has another value", nil
 		}
 	}
-	return nil, ""
+	return "", nil
 }

@@ -60,9 +60,6 @@ func appendTime(key []byte, t int64) []byte {
 	return binary.BigEndian.AppendUint64(key, uint64(t)^1<<63)
 }
 
-// timeOf is what appendTime appended to a key.
-func timeOf(key []byte) int64 { return int64(binary.BigEndian.Uint64(key[len(key)-8:]) ^ 1<<63) }
-
 // load makes what the archive has of an engine before: which GPUs are cold, and
 // since when.
 func (e *Engine) load() error {

@@ -20,9 +20,10 @@ import (
 // computes, and puts the hot ones back. So all rules see a series as if it were
 // whole, and the ledger does not depend on what is hot.
 
-// patience is how long the time of a GPU that has fallen silent stays hot: what
-// comes after an outage is then the end of its series, in order.
-const patience = 86_400_000
+// patience is for how many times Config.Hot the time of a GPU that has fallen silent
+// stays hot: what comes after an outage is then the end of its series, in order. A
+// restart rereads what was hot of all.
+const patience = 2
 
 // retireSome moves the boundary of the GPUs whose turn it is; window is the number
 // of the last one that is final. Turns spread the work over windows.
@@ -43,7 +44,7 @@ func (e *Engine) boundary(g *gpu) int64 {
 		newest = max(newest, s.known)
 	}
 	if newest != forever {
-		t = min(t, max(newest, t-patience))
+		t = min(t, max(newest, t-patience*e.cfg.Hot))
 	}
 	return floorTo(t-e.cfg.Hot, e.chunk)
 }
@@ -392,10 +393,16 @@ func (e *Engine) precede(s *series, x *sample) {
 	e.uncover(s.gpu, x.ts)
 }
 
+// forgetEvery is how many chunks lie between two looks for what is too old.
+const forgetEvery = 24
+
 // forgetCold drops what of g is older than what is kept, but for the last sample
 // before that. Its windows before that can no longer be restated.
 func (e *Engine) forgetCold(g *gpu) {
 	cut := floorTo(e.horizon-e.cfg.KeepSamples, e.chunk)
+	if cut < g.lost+forgetEvery*e.chunk {
+		return
+	}
 	for _, s := range g.series {
 		first := e.chunkKey(s, forever)
 		last, _, err := e.cfg.Archive.Last(first, e.chunkKey(s, cut))

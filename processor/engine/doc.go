@@ -6,8 +6,9 @@
 // of the Add methods publishes anything, and neither order nor repetition of what
 // they are given matters. Advance moves the horizon and publishes the cells that
 // are new or changed. What it does not do: read or judge bytes, bound event times
-// (package meter refuses those before), remember anything across a restart (a
-// fresh engine fed the same sets is the same engine).
+// (package meter refuses those before). A fresh engine fed the same sets is the same
+// engine; with an Archive, which it gets as an argument, it needs only what is not in
+// there.
 //
 //	Add* ─► series   samples per GPU and slice, sorted            ┐
 //	        holds    allocation events folded, per GPU            │ a change marks the
@@ -19,5 +20,7 @@
 // Two ideas carry it. First, marks are generous: a marked cell is recomputed and
 // dropped when its hash is that of the published one, so a mark too many costs
 // time and a mark too few would be a wrong ledger. Second, only windows that are
-// already final need marks; the others are recomputed when they are due.
+// already final need marks; the others are recomputed when they are due. A third
+// bounds memory: what is cold is brought back for the time of a computation, in the
+// place of what is hot (cold.go, frozen.go).
 package engine

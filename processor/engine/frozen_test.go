@@ -81,8 +81,7 @@ func TestMemoryDoesNotGrowWithHistory(t *testing.T) {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		with := m.HeapAlloc
-		runtime.KeepAlive(e)
-		e = nil
+		runtime.KeepAlive(e) // and no longer
 		runtime.GC()
 		runtime.ReadMemStats(&m)
 		return float64(with) - float64(m.HeapAlloc)
@@ -91,6 +90,29 @@ func TestMemoryDoesNotGrowWithHistory(t *testing.T) {
 	t.Logf("after 1 day %.0f KB, after 10 days %.0f KB", one/1e3, ten/1e3)
 	if ten > 1.5*one {
 		t.Errorf("memory grows with history: %.0f bytes after a day, %.0f after ten", one, ten)
+	}
+}
+
+// What is older than what is kept leaves the archive too, and what comes later than
+// that is said.
+func TestArchiveForgets(t *testing.T) {
+	cfg, store := config(), &archive.Memory{}
+	cfg.Archive, cfg.Hot, cfg.KeepSamples = store, 600_000, 7_200_000
+	e, l := newEngine(t, cfg), newLedger(t)
+	history(e, &counter{}, 1)
+	day := store.Len()
+	e.AddSamples(reading("g0", 30, 0))
+	e.Advance(start+86_400_000, false, l)
+	if len(l.letters) != 1 || l.letters[0].Reason != schemas.ReasonTooLate || len(l.cells) > 16 {
+		t.Errorf("letters %v, %d cells", l.letters, len(l.cells))
+	}
+	store = &archive.Memory{}
+	cfg.Archive = store
+	e = newEngine(t, cfg)
+	history(e, &counter{}, 3)
+	works(t, e)
+	if days := store.Len(); days > 2*day {
+		t.Errorf("%d keys after a day, %d after three", day, days)
 	}
 }
 

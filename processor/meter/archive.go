@@ -122,12 +122,12 @@ func (s *shell) openArchive(p *partition, start int64) (why string, err error) {
 	case errors.Is(err, archive.ErrInUse):
 		return "", err
 	case err != nil:
-		return err.Error(), nil
+		return err.Error(), nil //nolint:nilerr // it is why the archive is of no use
 	}
 	p.archive = d
 	text, err := d.Tag()
 	if err != nil {
-		return err.Error(), nil
+		return err.Error(), nil //nolint:nilerr // it is why the archive is of no use
 	}
 	if p.saved, why = s.judge(text, p.committed, start); why != "" {
 		p.saved = nil
@@ -145,7 +145,7 @@ func (s *shell) judge(text []byte, committed state, start int64) (*saved, string
 		return nil, fmt.Sprintf("its tag cannot be read: %v", err)
 	}
 	var err error
-	if a.position, err = ParsePosition(a.tag.Position); err != nil {
+	if a.position, err = ParsePosition(a.Position); err != nil {
 		return nil, err.Error()
 	}
 	switch c := committed.position; {

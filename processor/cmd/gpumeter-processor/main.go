@@ -42,8 +42,8 @@ cost of every GPU in every window to gpumeter.cost: early while the window is op
 final when it closes, and again whenever something late changes it. Several of them
 share the partitions; any of them may be killed at any time.
 
-It is ready when it owns partitions or waits as a spare, and keeps nothing on disk:
-its state is recomputed from the topics.`,
+It is ready when it owns partitions or waits as a spare. What it keeps in state.dir
+may be lost: it is recomputed from the topics.`,
 		Example: `  gpumeter-processor --set brokers=kafka-1:9092,kafka-2:9092 --set instance=processor-0
   GPUMETER_IDLE_EPSILON=0.05 gpumeter-processor --config processor.yaml`,
 		Defaults: func() config {
