@@ -43,7 +43,7 @@ type saved struct {
 var errSpoiled = errors.New("an archive could not be read and was removed")
 
 // rebuildRows is after how many samples an engine that rereads a whole topic is
-// advanced, which lets it archive what is old.
+// advanced, which lets it archive what is old: some ten MB.
 const rebuildRows = 1 << 19
 
 // ledgerOf names what cells and their fingerprints depend on beside the events: the
@@ -245,7 +245,7 @@ func (s *shell) catchUp(p *partition, rows int64) error {
 	if p.archive == nil || p.at.Horizon == 0 || p.next <= p.resumesAt() {
 		return nil
 	}
-	if p.unadvanced += rows; p.unadvanced < rebuildRows {
+	if p.unadvanced += rows; p.unadvanced < s.rebuildRows {
 		return nil
 	}
 	p.unadvanced = 0

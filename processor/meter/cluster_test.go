@@ -111,7 +111,7 @@ func start(t *testing.T, cfg Config) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.stopWithin = time.Second
+	m.stopWithin, m.rebuildRows = time.Second, 20
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Meter: m, t: t, cancel: cancel, done: make(chan error, 1)}
 	go func() { r.done <- m.Run(ctx) }()

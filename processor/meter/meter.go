@@ -26,6 +26,8 @@ type Meter struct {
 	stats   *Stats
 	metrics metric.Registration
 
+	rebuildRows int64 // after how many samples an engine that rereads a topic is advanced
+
 	stopWithin time.Duration     // what a stop leaves for the open transaction to end
 	before     func(*kgo.Record) // called with each record before it is read: tests die there
 
@@ -48,7 +50,7 @@ func New(cfg Config) (*Meter, error) {
 		return nil, fmt.Errorf("meter: %w", err)
 	}
 	m := &Meter{
-		cfg: cfg, stats: newStats(), stopWithin: stopWithin,
+		cfg: cfg, stats: newStats(), stopWithin: stopWithin, rebuildRows: rebuildRows,
 		progress: make(map[int32]Progress), lag: make(map[int32]time.Duration),
 	}
 	if err := m.instrument(cfg.Meter); err != nil {
