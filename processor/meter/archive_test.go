@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,7 +14,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gpumeter/gpumeter/processor/archive"
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
 // reasons keeps what a meter says of archives that it rebuilds.
@@ -165,6 +168,138 @@ func cut(path string) error {
 		return err
 	}
 	return os.Truncate(path, info.Size()/2)
+}
+
+// tags are what the archives in dir are as of.
+func tags(t *testing.T, dir string) map[int32]tag {
+	t.Helper()
+	all := map[int32]tag{}
+	for n := range int32(testPartitions) {
+		d, err := archive.Open(filepath.Join(dir, fmt.Sprintf("samples-%d", n)), slog.New(slog.DiscardHandler))
+		must(t, err)
+		text, err := d.Tag()
+		must(t, err)
+		must(t, d.Close())
+		var a tag
+		must(t, json.Unmarshal(text, &a))
+		all[n] = a
+	}
+	return all
+}
+
+// What has expired from the topic is still in the archives: late events restate it.
+func TestArchivesOutliveTheTopic(t *testing.T) {
+	t.Parallel()
+	c, chapters, horizon, dir := newCluster(t), fleet(), t0+600_000, t.TempDir()
+	cfg, _ := c.archived("a", dir)
+	m := start(t, cfg)
+	for range 3 * firstLength { // a trail knows steps of so many records only
+		for _, b := range chapters[0].samples[:8] {
+			if b.TS[0] < t0+120_000 {
+				c.produce(b)
+			}
+		}
+	}
+	c.publish(&chapters[0])
+	c.finish(horizon - 240_000)
+	m.stop()
+	expired := int64(0)
+	for n, a := range tags(t, dir) {
+		c.expire(schemas.StreamSamples, n, a.Again)
+		expired += a.Again
+	}
+	if expired == 0 {
+		t.Fatal("the archives need all samples again: the test proves nothing")
+	}
+	cfg, said := c.archived("a", dir)
+	start(t, cfg)
+	c.publish(&chapters[1])
+	c.finish(horizon)
+	c.checkFacts(chapters, horizon)
+	if len(said.all) > 0 {
+		t.Errorf("rebuilt: %v", said.all)
+	}
+}
+
+// An archive that needs expired samples is rebuilt of what is there. It and those
+// who begin with it leave alone what was published of the time before.
+func TestArchiveOfAShorterTopic(t *testing.T) {
+	t.Parallel()
+	c, chapters, horizon, dir := newCluster(t), fleet(), t0+600_000, t.TempDir()
+	run := func(then func()) *reasons {
+		cfg, said := c.archived("a", dir)
+		m := start(t, cfg)
+		await(t, "recovery", func() bool { return len(m.Progress()) == testPartitions })
+		then()
+		m.stop()
+		return said
+	}
+	run(func() {
+		c.publish(&chapters[0])
+		c.produce(samplesAt("node-0", "g0", horizon-230_000)) // hot, whatever else is cold
+		c.finish(horizon - 240_000)
+	})
+	short := 0
+	positions := c.positions()
+	for n, a := range tags(t, dir) {
+		if end := positions[n].offset; end > 0 {
+			c.expire(schemas.StreamSamples, n, end)
+			if a.Again < end {
+				short++
+			}
+		}
+	}
+	if short == 0 {
+		t.Fatal("no archive needs samples again: the test proves nothing")
+	}
+	if said := run(func() {}); said.with("needs samples") != short {
+		t.Errorf("rebuilt: %v, want %d", said.all, short)
+	}
+	rebuilt := tags(t, dir)
+	lost := int64(0)
+	for _, a := range rebuilt {
+		lost = max(lost, a.Lost)
+	}
+	if want := horizon - 300_000; lost != want {
+		t.Errorf("lost before %d, want %d", lost, want)
+	}
+	before := c.costsBefore(rebuilt)
+	if said := run(func() {
+		c.publish(&chapters[1])
+		c.finish(horizon)
+	}); len(said.all) > 0 {
+		t.Errorf("a restart rebuilt: %v", said.all)
+	}
+	if after := c.costsBefore(rebuilt); after != before || before == 0 {
+		t.Errorf("%d rows of cells whose samples are gone, were %d", after, before)
+	}
+	late := 0
+	for _, l := range c.letters() {
+		if l.Reason == schemas.ReasonTooLate {
+			late++
+		}
+	}
+	if late == 0 {
+		t.Error("nobody was told that it is too late")
+	}
+}
+
+// costsBefore counts the published rows of windows before what a partition has lost.
+func (c *cluster) costsBefore(tags map[int32]tag) (rows int) {
+	c.t.Helper()
+	var dec wire.CostDecoder
+	for _, rec := range c.readAll(schemas.StreamCost) {
+		var costs schemas.Costs
+		must(c.t, dec.Decode(&costs, rec))
+		for i := range costs.Len() {
+			for n, a := range tags {
+				if keyed(n, testPartitions)(text(costs.Node, i)) && costs.Window[i] < a.Lost {
+					rows++
+				}
+			}
+		}
+	}
+	return rows
 }
 
 // An archive of another ledger, other rules or another time is of no use.
