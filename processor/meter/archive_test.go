@@ -80,7 +80,7 @@ func TestArchives(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, chapters, horizon := newCluster(t), fleet(), t0+600_000
+			c, chapters, horizon := newCluster(t), fleet(), fleetEnd
 			dir, older := t.TempDir(), t.TempDir()
 			run := func(horizon int64, chapters ...chapter) *reasons {
 				cfg, said := c.archived("a", dir)
@@ -108,7 +108,7 @@ func TestArchives(t *testing.T) {
 			if (name == "nothing" || strings.HasPrefix(name, "older")) && len(said.all) > 0 {
 				t.Errorf("rebuilt: %v", said.all)
 			}
-			c.checkFacts(chapters, horizon)
+			c.checkFacts(chapters)
 		})
 	}
 }
@@ -190,7 +190,7 @@ func tags(t *testing.T, dir string) map[int32]tag {
 // What has expired from the topic is still in the archives: late events restate it.
 func TestArchivesOutliveTheTopic(t *testing.T) {
 	t.Parallel()
-	c, chapters, horizon, dir := newCluster(t), fleet(), t0+600_000, t.TempDir()
+	c, chapters, horizon, dir := newCluster(t), fleet(), fleetEnd, t.TempDir()
 	cfg, _ := c.archived("a", dir)
 	m := start(t, cfg)
 	for range 3 * firstLength { // a trail knows steps of so many records only
@@ -215,7 +215,7 @@ func TestArchivesOutliveTheTopic(t *testing.T) {
 	start(t, cfg)
 	c.publish(&chapters[1])
 	c.finish(horizon)
-	c.checkFacts(chapters, horizon)
+	c.checkFacts(chapters)
 	if len(said.all) > 0 {
 		t.Errorf("rebuilt: %v", said.all)
 	}
@@ -225,7 +225,7 @@ func TestArchivesOutliveTheTopic(t *testing.T) {
 // who begin with it leave alone what was published of the time before.
 func TestArchiveOfAShorterTopic(t *testing.T) {
 	t.Parallel()
-	c, chapters, horizon, dir := newCluster(t), fleet(), t0+600_000, t.TempDir()
+	c, chapters, horizon, dir := newCluster(t), fleet(), fleetEnd, t.TempDir()
 	run := func(then func()) *reasons {
 		cfg, said := c.archived("a", dir)
 		m := start(t, cfg)
@@ -355,7 +355,7 @@ func TestCrashWithArchive(t *testing.T) {
 }
 
 func crashWithArchive(t *testing.T, k int64, seen bool) {
-	c, chapters, horizon := newCluster(t), fleet(), t0+600_000
+	c, chapters, horizon := newCluster(t), fleet(), fleetEnd
 	dir := t.TempDir()
 	var wire cable
 	crashed := make(chan struct{})
@@ -386,7 +386,7 @@ func crashWithArchive(t *testing.T, k int64, seen bool) {
 	heir, said := c.archived("heir", dir)
 	start(t, heir)
 	c.finish(horizon)
-	c.checkFacts(chapters, horizon)
+	c.checkFacts(chapters)
 	if n := said.with("beyond"); n > 0 {
 		t.Errorf("%d archives were ahead of what was committed: %v", n, said.all)
 	}

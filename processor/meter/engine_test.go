@@ -20,6 +20,9 @@ func rules() engine.Config {
 	}
 }
 
+// fleetEnd is where the time of a fleet ends.
+const fleetEnd = t0 + 600_000
+
 // A fleet is ten minutes of eight nodes with two GPUs each, of which the second
 // half arrives after the first was published: samples that fill gaps, an
 // allocation over several nodes and its end, a price, a tag.
@@ -80,7 +83,7 @@ func (facts) Report(schemas.DeadLetter) {}
 // The real engine behind the shell: several meters, one of them killed, publish
 // to the nano what one engine computes of the same events.
 func TestMetersPublishWhatOneEngineComputes(t *testing.T) {
-	c, chapters, horizon := newCluster(t), fleet(), t0+600_000
+	c, chapters, horizon := newCluster(t), fleet(), fleetEnd
 	processor := func(name string, more ...kgo.Opt) Config {
 		cfg := c.config(name, more...)
 		cfg.NewEngine, cfg.Engine = nil, rules()
@@ -96,11 +99,12 @@ func TestMetersPublishWhatOneEngineComputes(t *testing.T) {
 	c.publish(&chapters[1])
 	c.finish(horizon)
 
-	c.checkFacts(chapters, horizon)
+	c.checkFacts(chapters)
 }
 
-// checkFacts compares what was published with what one engine computes.
-func (c *cluster) checkFacts(chapters []chapter, horizon int64) {
+// checkFacts compares what was published of a whole fleet with what one engine
+// computes.
+func (c *cluster) checkFacts(chapters []chapter) {
 	c.t.Helper()
 	one, err := engine.New(rules())
 	if err != nil {
@@ -110,7 +114,7 @@ func (c *cluster) checkFacts(chapters []chapter, horizon int64) {
 	for i := range chapters {
 		feedChapter(one, &chapters[i])
 	}
-	one.Advance(horizon, true, want)
+	one.Advance(fleetEnd, true, want)
 	got := facts{}
 	var dec wire.CostDecoder
 	for _, rec := range c.readAll(schemas.StreamCost) {

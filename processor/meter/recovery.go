@@ -236,6 +236,9 @@ func (s *shell) reread(ctx context.Context, fresh []*partition, from, to map[int
 	if err != nil {
 		return err
 	}
+	if s.cfg.StateDir != "" {
+		s.guard.Rest() // a disk that fails from here on is not the last record's doing
+	}
 	for _, p := range fresh {
 		if from[p.number] < to[p.number] {
 			p.next = to[p.number]
