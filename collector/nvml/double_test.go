@@ -128,11 +128,13 @@ func (l *logs) Write(b []byte) (int, error) {
 	return l.buf.Write(b)
 }
 
-func (l *logs) count(part string) int {
+func (l *logs) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Count(l.buf.String(), part)
+	return l.buf.String()
 }
+
+func (l *logs) count(part string) int { return strings.Count(l.String(), part) }
 
 func testConfig() Config {
 	cfg := DefaultConfig()

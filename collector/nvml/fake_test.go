@@ -177,7 +177,7 @@ func (a *agent) stop() {
 	for range a.rows { // to its end
 	}
 	if err := <-a.ended; err != nil {
-		a.t.Errorf("the agent ended with %v\n%s", err, a.logs.buf.String())
+		a.t.Errorf("the agent ended with %v\n%s", err, a.logs.String())
 	}
 	a.ended <- nil // stop may be called again
 }
@@ -190,13 +190,13 @@ func (a *agent) next(what string, wanted func(row) bool) row {
 		select {
 		case r, ok := <-a.rows:
 			if !ok {
-				a.t.Fatalf("waiting for %s: the agent ended\n%s", what, a.logs.buf.String())
+				a.t.Fatalf("waiting for %s: the agent ended\n%s", what, a.logs.String())
 			}
 			if wanted(r) {
 				return r
 			}
 		case <-limit:
-			a.t.Fatalf("no %s\n%s", what, a.logs.buf.String())
+			a.t.Fatalf("no %s\n%s", what, a.logs.String())
 		}
 	}
 }
@@ -219,5 +219,5 @@ func refused(t *testing.T, lib string, cfg Config, script ...string) string {
 		t.Errorf("got %v, want exit code 1", err)
 	}
 	a.ended <- nil
-	return a.logs.buf.String()
+	return a.logs.String()
 }
