@@ -52,6 +52,8 @@ func remedyFor(l *Letter) (way, string) {
 		return notAtAll, "it would be too late again: raise state.samples and restart the processors, or drop the letter"
 	case inKafka && !slices.Contains(inputs(), l.Stream):
 		return notAtAll, "made by gpumeter itself: published again it would be taken for newer than what came after it. Once it can be read, stop the group and set its offset back to this one (kafka-consumer-groups.sh --reset-offsets): storing twice is harmless"
+	case inKafka && l.Reason == schemas.ReasonBadTime:
+		return byRecord, "set the clock of that node; retry counts a time that was ahead and no longer is, anything else is to be dropped"
 	case inKafka:
 		return byRecord, "mend the cause, then retry: the record is published again from its place, while its topic keeps it"
 	case !slices.Contains(inputs(), l.Stream) || !strings.Contains(l.Place, ":"):
