@@ -30,6 +30,9 @@ func ParseDSN(dsn string) (*clickhouse.Options, error) {
 	default:
 		return nil, fmt.Errorf("clickhouse: scheme %q is not clickhouse, http or https", u.Scheme)
 	}
+	if u.Host == "" { // as in clickhouse:password@host, which u.Redacted would print
+		return nil, fmt.Errorf("clickhouse: no host after %s://: write clickhouse://user@host:9000 or http://user@host:8123", u.Scheme)
+	}
 	query := u.Query()
 	for name := range query {
 		if strings.EqualFold(name, "password") || strings.EqualFold(name, "username") {
@@ -48,7 +51,7 @@ func ParseDSN(dsn string) (*clickhouse.Options, error) {
 	u.RawQuery = query.Encode()
 	options, err := clickhouse.ParseDSN(u.String())
 	if err != nil {
-		return nil, fmt.Errorf("clickhouse: %s: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("clickhouse: %s://%s: %w", u.Scheme, u.Host, err)
 	}
 	if options.Auth.Username == "" {
 		options.Auth.Username = "default"
