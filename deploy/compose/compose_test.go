@@ -44,26 +44,35 @@ func both(t *testing.T) map[string]*types.Project {
 	return map[string]*types.Project{"compose.yaml": load(t, "compose.yaml"), "slack.yaml": load(t, "compose.yaml", "slack.yaml")}
 }
 
-// stages are our services by name, and built here.
+// stages are our services that run on, by name. They are built here, as is what
+// migrates.
 func stages() []string { return []string{"collector", "processor", "sink"} }
 
 func TestServicesAreWhatTheyShouldBe(t *testing.T) {
 	for file, project := range both(t) {
 		names := project.ServiceNames()
 		slices.Sort(names)
-		if got := strings.Join(names, " "); got != "clickhouse collector grafana kafka processor sink" {
+		if got := strings.Join(names, " "); got != "clickhouse collector grafana kafka migrate processor sink" {
 			t.Errorf("%s: services %s", file, got)
 		}
 		for name, s := range project.Services {
-			if s.HealthCheck == nil || len(s.HealthCheck.Test) == 0 {
-				t.Errorf("%s: %s has no health check", file, name)
-			}
-			if s.Restart != types.RestartPolicyUnlessStopped {
-				t.Errorf("%s: %s does not restart", file, name)
+			if once := name == "migrate"; !once {
+				if s.HealthCheck == nil || len(s.HealthCheck.Test) == 0 {
+					t.Errorf("%s: %s has no health check", file, name)
+				}
+				if s.Restart != types.RestartPolicyUnlessStopped {
+					t.Errorf("%s: %s does not restart", file, name)
+				}
+			} else if s.HealthCheck != nil || s.Restart != types.RestartPolicyNo {
+				t.Errorf("%s: %s does not end: restart %s", file, name, s.Restart)
 			}
 			for on, how := range s.DependsOn {
-				if how.Condition != types.ServiceConditionHealthy {
-					t.Errorf("%s: %s does not wait until %s is healthy", file, name, on)
+				want := types.ServiceConditionHealthy
+				if on == "migrate" {
+					want = types.ServiceConditionCompletedSuccessfully
+				}
+				if how.Condition != want {
+					t.Errorf("%s: %s waits until %s is %s, want %s", file, name, on, how.Condition, want)
 				}
 			}
 			for _, p := range s.Ports {
@@ -71,7 +80,7 @@ func TestServicesAreWhatTheyShouldBe(t *testing.T) {
 					t.Errorf("%s: %s publishes %s on %q: everybody could reach it", file, name, p.Published, p.HostIP)
 				}
 			}
-			if !slices.Contains(stages(), name) {
+			if s.Build == nil {
 				continue
 			}
 			if !s.ReadOnly || !slices.Contains(s.CapDrop, "ALL") || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
@@ -86,7 +95,8 @@ var pinned = regexp.MustCompile(`^[a-z0-9./-]+(:v?\d+\.\d+(\.\d+)*(-[a-z0-9]+)?|
 
 func TestImagesArePinned(t *testing.T) {
 	for name, s := range load(t, "compose.yaml").Services {
-		if built := s.Build != nil; built != slices.Contains(stages(), name) || built && s.Image != "gpumeter-"+name+":local" || !built && !pinned.MatchString(s.Image) {
+		ours := slices.Contains(append(stages(), "migrate"), name)
+		if built := s.Build != nil; built != ours || built && s.Image != strings.TrimSuffix("gpumeter-"+name, "-migrate")+":local" || !built && !pinned.MatchString(s.Image) {
 			t.Errorf("%s: image %s, built %v", name, s.Image, built)
 		}
 	}
@@ -214,5 +224,46 @@ func TestGrafanaFindsItsProvisioning(t *testing.T) {
 		t.Error("no home")
 	} else if _, err := os.Stat(strings.Replace(*home, grafana.Mount, "../grafana/provisioning", 1)); err != nil {
 		t.Errorf("home is %s: %v", *home, err)
+	}
+}
+
+// What must outlive a container is on a volume of its own, which its user may write
+// to: a new one has the owner of what the image has there.
+func TestWhatIsKeptIsOnVolumes(t *testing.T) {
+	project := load(t, "compose.yaml")
+	dockerfile, err := os.ReadFile("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := map[string][]string{
+		"kafka": {*project.Services["kafka"].Environment["KAFKA_LOG_DIRS"]}, "clickhouse": {"/var/lib/clickhouse"}, "grafana": {"/var/lib/grafana"},
+	}
+	for _, stage := range stages() {
+		kept[stage] = configured(t, stage, t.TempDir()).dirs
+	}
+	used := map[string]string{}
+	for name, dirs := range kept {
+		for _, dir := range dirs {
+			i := slices.IndexFunc(project.Services[name].Volumes, func(v types.ServiceVolumeConfig) bool {
+				return v.Type == types.VolumeTypeVolume && !v.ReadOnly && strings.HasPrefix(dir+"/", v.Target+"/")
+			})
+			if i < 0 {
+				t.Errorf("%s: %q is on no volume", name, dir)
+				continue
+			}
+			v := project.Services[name].Volumes[i]
+			if other := used[v.Source]; other != "" && other != name {
+				t.Errorf("%s and %s share the volume %s", name, other, v.Source)
+			}
+			used[v.Source] = name
+			_, image, _ := strings.Cut(string(dockerfile), " AS "+name+"\n")
+			image, _, _ = strings.Cut(image, "\nFROM ")
+			if slices.Contains(stages(), name) && !strings.Contains(image, "--chown=nonroot:nonroot /out/kept "+v.Target+"\n") {
+				t.Errorf("%s: its image does not give %s to its user", name, v.Target)
+			}
+		}
+	}
+	if len(used) != len(project.Volumes) {
+		t.Errorf("used %v of %v", used, project.Volumes)
 	}
 }

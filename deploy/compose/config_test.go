@@ -28,6 +28,7 @@ type loaded struct {
 	Broker broker.Config
 	Topics broker.Layout
 	keys   []service.Key
+	dirs   []string // that it writes to
 }
 
 // configured loads a stage's file as its binary does; what lies in /run/secrets
@@ -38,7 +39,7 @@ func configured(t *testing.T, stage, secrets string, set ...string) loaded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(secrets, "clickhouse_gpumeter"), []byte("password"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(secrets, "clickhouse_writer"), []byte("password"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), stage+".yaml")
@@ -50,15 +51,15 @@ func configured(t *testing.T, stage, secrets string, set ...string) loaded {
 	case "collector":
 		c := config[collector.Config]{service.DefaultConfig(0), collector.DefaultConfig()}
 		check(t, stage, service.Load(&c, from))
-		return loaded{c.Shell, c.Stage.Broker, c.Stage.Topics, service.Keys(c)}
+		return loaded{c.Shell, c.Stage.Broker, c.Stage.Topics, service.Keys(c), []string{c.Stage.Spool.Disk.Dir}}
 	case "processor":
 		c := config[processor.Config]{service.DefaultConfig(0), processor.DefaultConfig()}
 		check(t, stage, service.Load(&c, from))
-		return loaded{c.Shell, c.Stage.Broker, c.Stage.Topics, service.Keys(c)}
+		return loaded{c.Shell, c.Stage.Broker, c.Stage.Topics, service.Keys(c), []string{c.Stage.Rules.State.Dir, c.Stage.Quarantine}}
 	default:
 		c := config[sink.Config]{service.DefaultConfig(0), sink.DefaultConfig()}
 		check(t, stage, service.Load(&c, from))
-		return loaded{c.Shell, c.Stage.Broker, c.Stage.Topics, service.Keys(c)}
+		return loaded{c.Shell, c.Stage.Broker, c.Stage.Topics, service.Keys(c), []string{c.Stage.Quarantine}}
 	}
 }
 

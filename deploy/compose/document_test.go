@@ -42,7 +42,7 @@ func TestDocumentedSettingsLoad(t *testing.T) {
 	for _, block := range shown {
 		seen[block[1]] = true
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "clickhouse_gpumeter"), []byte("password"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "clickhouse_writer"), []byte("password"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		file := filepath.Join(dir, "config.yaml")
@@ -151,6 +151,19 @@ func publish(t *testing.T, at broker.Config) error {
 	return err
 }
 
+// migrated makes the tables as the service migrate does.
+func migrated(t *testing.T, dsn string) {
+	t.Helper()
+	conn, err := clickhouse.Open(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := clickhouse.Migrate(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The rights that the document names are enough for the three stages, with a
 // password, from an input to rows that Grafana's user sees; without any of them
 // the first stage does not come through.
@@ -167,7 +180,8 @@ func TestDocumentedRightsAreEnough(t *testing.T) {
 	defer fail(nil)
 	p, s := processor.DefaultConfig(), sink.DefaultConfig()
 	p.Broker, p.Topics.Partitions = at, 2
-	s.Broker, s.Topics.Partitions, s.ClickHouse = at, 2, dsn("gpumeter", "gpumeter")
+	s.Broker, s.Topics.Partitions, s.ClickHouse, s.Migrate = at, 2, dsn("gpumeter_writer", "writer"), false
+	migrated(t, dsn("gpumeter_migrator", "migrator"))
 	quiet := slog.New(slog.DiscardHandler)
 	stages := []*run.Stage{
 		run.Launch(ctx, "processor", fail, func(ctx context.Context) error {

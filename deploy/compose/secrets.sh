@@ -13,13 +13,15 @@ mkdir secrets
 password() { head -c 24 /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }
 hash() { printf %s "$1" | sha256sum | cut -d ' ' -f 1; }
 
-gpumeter=$(password)
+migrator=$(password)
+writer=$(password)
 grafana=$(password)
-printf %s "$gpumeter" >secrets/clickhouse_gpumeter
+printf %s "$migrator" >secrets/clickhouse_migrator
+printf %s "$writer" >secrets/clickhouse_writer
 printf %s "$grafana" >secrets/clickhouse_grafana
 password >secrets/grafana_admin
 
-# gpumeter makes, migrates and fills the database gpumeter; grafana reads it, within limits that it cannot lift.
+# One user makes and migrates the database gpumeter, one fills it; grafana reads it, within limits that it cannot lift.
 # The grants and limits are those that gpumeter migrate --users prints.
 cat >secrets/clickhouse_users.xml <<XML
 <clickhouse>
@@ -44,17 +46,41 @@ cat >secrets/clickhouse_users.xml <<XML
     </grafana>
   </profiles>
   <users>
-    <gpumeter>
-      <password_sha256_hex>$(hash "$gpumeter")</password_sha256_hex>
+    <gpumeter_migrator>
+      <password_sha256_hex>$(hash "$migrator")</password_sha256_hex>
       <networks><ip>::/0</ip></networks>
       <profile>default</profile>
       <quota>default</quota>
       <grants>
         <query>GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, ALTER TABLE, DROP VIEW, SELECT ON gpumeter.*</query>
         <query>GRANT TABLE ENGINE ON ReplacingMergeTree</query>
-        <query>GRANT INSERT ON gpumeter.*</query>
+        <query>GRANT INSERT ON gpumeter.migrations</query>
+        <query>GRANT INSERT ON gpumeter.cells_history</query>
       </grants>
-    </gpumeter>
+    </gpumeter_migrator>
+    <gpumeter_writer>
+      <password_sha256_hex>$(hash "$writer")</password_sha256_hex>
+      <networks><ip>::/0</ip></networks>
+      <profile>default</profile>
+      <quota>default</quota>
+      <grants>
+        <query>GRANT SELECT(version) ON gpumeter.migrations</query>
+        <query>GRANT INSERT ON gpumeter.cells</query>
+        <query>GRANT INSERT ON gpumeter.cells_history</query>
+        <query>GRANT INSERT ON gpumeter.samples_log</query>
+        <query>GRANT INSERT ON gpumeter.processes_log</query>
+        <query>GRANT INSERT ON gpumeter.allocations_log</query>
+        <query>GRANT INSERT ON gpumeter.resources_log</query>
+        <query>GRANT INSERT ON gpumeter.prices_log</query>
+        <query>GRANT INSERT ON gpumeter.tags_log</query>
+        <query>GRANT INSERT ON gpumeter.findings_log</query>
+        <query>GRANT INSERT ON gpumeter.dead_letters_log</query>
+        <query>GRANT INSERT ON gpumeter.dead_letter_marks</query>
+        <query>GRANT INSERT ON gpumeter.generations</query>
+        <query>GRANT SELECT(topic_id, generation) ON gpumeter.generations</query>
+        <query>GRANT SELECT ON gpumeter.cells</query>
+      </grants>
+    </gpumeter_writer>
     <grafana>
       <password_sha256_hex>$(hash "$grafana")</password_sha256_hex>
       <networks><ip>::/0</ip></networks>

@@ -135,49 +135,64 @@ func TestUsersMayDoTheirWorkOnly(t *testing.T) {
 		}
 		return conn.Exec(t.Context(), query)
 	}
-	if err := as(dsn("gpumeter", "grafana"), "SELECT 1"); err == nil {
+	if err := as(dsn("gpumeter_writer", "grafana"), "SELECT 1"); err == nil {
 		t.Error("another's password lets in")
 	}
 	for _, step := range []struct {
 		who, query string
 		refused    bool
 	}{
-		{"gpumeter", "migrate", false},
-		{"gpumeter", "INSERT INTO gpumeter.tags_log (`match`, `set`, effective_from, effective_to, priority, appended_at) VALUES ('user=a', 'team=b', 0, 0, 0, 0)", false},
-		{"gpumeter", "CREATE DATABASE other", true},
+		{"gpumeter_migrator", "migrate", false},
+		{"gpumeter_migrator", "migrate", false}, // at each start
+		{"gpumeter_writer", "INSERT INTO gpumeter.tags_log (`match`, `set`, effective_from, effective_to, priority, appended_at) VALUES ('user=a', 'team=b', 0, 0, 0, 0)", false},
+		{"gpumeter_migrator", "CREATE DATABASE other", true},
+		{"gpumeter_migrator", "INSERT INTO gpumeter.tags_log (`match`) VALUES ('user=a')", true},
+		{"gpumeter_writer", "SELECT * FROM gpumeter.tags", true},
+		{"gpumeter_writer", "ALTER TABLE gpumeter.cells ADD COLUMN a String", true},
 		{"grafana", "SELECT * FROM gpumeter.tags", false},
 		{"grafana", "SELECT count() FROM gpumeter.cost", false},
 		{"grafana", "SELECT count() FROM gpumeter.findings", false},
 		{"grafana", "INSERT INTO gpumeter.tags_log (`match`) VALUES ('user=a')", true},
 		{"grafana", "DROP VIEW gpumeter.tags", true},
-		{"gpumeter", "DROP TABLE gpumeter.cells", true},
-		{"gpumeter", "TRUNCATE TABLE gpumeter.cells", true},
+		{"gpumeter_migrator", "DROP TABLE gpumeter.cells", true},
+		{"gpumeter_writer", "DROP TABLE gpumeter.cells", true},
+		{"gpumeter_writer", "TRUNCATE TABLE gpumeter.cells", true},
 		{"grafana", "SELECT 1 SETTINGS max_execution_time = 0", true},
 		{"grafana", "SELECT 1 SETTINGS max_execution_time = 65", false}, // as clients ask that wait for a minute
 		{"grafana", "SELECT * FROM system.users", true},
 		{"grafana", "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')", true},
 	} {
-		if err := as(dsn(step.who, step.who), step.query); (err != nil) != step.refused {
+		if err := as(dsn(step.who, strings.TrimPrefix(step.who, "gpumeter_")), step.query); (err != nil) != step.refused {
 			t.Errorf("%s: %s: %v", step.who, step.query, err)
 		}
 	}
 }
 
-// What package clickhouse says of the reader is what grafana is; gpumeter is the
-// migrator and the writer in one.
+// The users are what package clickhouse says, no less and no more; its reader is
+// grafana.
 func TestUsersAreThoseOfTheSchema(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(secrets(t), "clickhouse_users.xml"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	granted := 0
 	for _, u := range clickhouse.Users() {
+		granted += len(u.Grants)
+		name := u.Name
+		if name == clickhouse.UserReader {
+			name = "grafana"
+		}
+		_, made, _ := strings.Cut(string(text), "    <"+name+">\n      <password")
+		made, _, _ = strings.Cut(made, "</"+name+">")
 		for line := range strings.Lines(u.XML("")) {
 			line = strings.TrimSpace(line)
-			insert := strings.HasPrefix(line, "<query>GRANT INSERT ON gpumeter.") || strings.HasPrefix(line, "<query>GRANT SELECT(") || strings.HasPrefix(line, "<query>GRANT SELECT ON gpumeter.cells<")
-			setting := u.Name == clickhouse.UserReader && (strings.HasPrefix(line, "<max_") || strings.HasPrefix(line, "<readonly>") || strings.HasPrefix(line, "<allow_"))
-			if (strings.HasPrefix(line, "<query>") && !insert || setting) && !strings.Contains(string(text), line) {
+			grant, setting := strings.HasPrefix(line, "<query>"), strings.HasPrefix(line, "<max_") || strings.HasPrefix(line, "<readonly>") || strings.HasPrefix(line, "<allow_")
+			if grant && !strings.Contains(made, line) || setting && !strings.Contains(string(text), line) {
 				t.Errorf("%s: secrets.sh lacks %s", u.Name, line)
 			}
 		}
+	}
+	if n := strings.Count(string(text), "<query>"); n != granted {
+		t.Errorf("secrets.sh has %d grants, the schema %d", n, granted)
 	}
 }
