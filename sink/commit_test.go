@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,6 +62,40 @@ func TestRefusedCommitIsOwed(t *testing.T) {
 	cancel()
 	if err := end(ctx, <-done); err != nil {
 		t.Error(err)
+	}
+}
+
+// Brokers that go away between two steps of a start are waited for.
+func TestBrokersThatGoAwayDuringTheStart(t *testing.T) {
+	fake, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fake.Close)
+	c := valid()
+	c.Broker.Brokers, c.Topics.Partitions, c.Topics.Replication = fake.ListenAddrs(), 1, 1
+	raise(t, c)
+	var asked atomic.Int32
+	fake.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		request := r.(*kmsg.ListOffsetsRequest)
+		if asked.Add(1) > 2 {
+			return nil, nil, false
+		}
+		fake.KeepControl()
+		response := request.ResponseKind().(*kmsg.ListOffsetsResponse)
+		for _, topic := range request.Topics {
+			t := kmsg.NewListOffsetsResponseTopic()
+			t.Topic = topic.Topic
+			for _, p := range topic.Partitions {
+				t.Partitions = append(t.Partitions, kmsg.ListOffsetsResponseTopicPartition{Partition: p.Partition, ErrorCode: kerr.OffsetNotAvailable.Code})
+			}
+			response.Topics = append(response.Topics, t)
+		}
+		return response, nil, true
+	})
+	started(t, c, "http://u:p@127.0.0.1:1")
+	if n := asked.Load(); n < 3 {
+		t.Errorf("asked %d times: nothing was refused", n)
 	}
 }
 

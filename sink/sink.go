@@ -137,10 +137,12 @@ func (s *sink) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.guard, err = quarantine.Start(ctx, quarantine.Config{
-		Client: opts, Group: s.cfg.Group, Reader: "storing", Dir: s.cfg.Quarantine, Log: s.env.Log, Before: s.env.Before,
-	})
-	if err != nil {
+	if err := broker.WhenThere(ctx, s.env.Log, func(ctx context.Context) error {
+		s.guard, err = quarantine.Start(ctx, quarantine.Config{
+			Client: opts, Group: s.cfg.Group, Reader: "storing", Dir: s.cfg.Quarantine, Log: s.env.Log, Before: s.env.Before,
+		})
+		return err
+	}); err != nil {
 		return err
 	}
 	opts = append(append(broker.ConsumerOptions(), kgo.FetchMaxBytes(fetchBytes)), opts...)
@@ -179,7 +181,10 @@ func (s *sink) prepare(ctx context.Context) error {
 	if _, err := broker.PrepareWhenThere(ctx, s.asking, s.cfg.Topics, s.cfg.Use(), s.env.Log); err != nil {
 		return fmt.Errorf("topics at %v: %w", s.cfg.Broker.Brokers, err)
 	}
-	if s.ids, err = topicIDs(ctx, s.asking, storedTopics()...); err != nil {
+	if err := broker.WhenThere(ctx, s.env.Log, func(ctx context.Context) error {
+		s.ids, err = topicIDs(ctx, s.asking, storedTopics()...)
+		return err
+	}); err != nil {
 		return err
 	}
 	if len(s.ids) < len(storedTopics()) {

@@ -22,17 +22,27 @@ func PrepareWhenThere(ctx context.Context, client *kgo.Client, l Layout, u Use, 
 	if err := l.Validate(); err != nil {
 		return 0, err
 	}
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	err = WhenThere(ctx, log, func(ctx context.Context) error {
 		partitions, err = Prepare(ctx, client, l, u)
+		return err
+	})
+	return partitions, err
+}
+
+// WhenThere does f, which asks the brokers, again and again while they are away. It
+// is for what a process does at its start: they may go away between two steps of it.
+func WhenThere(ctx context.Context, log *slog.Logger, f func(context.Context) error) error {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := f(ctx)
 		if err == nil || ctx.Err() == nil && Classify(err) != Retry {
-			return partitions, err
+			return err
 		}
 		if ctx.Err() == nil {
 			log.Warn("the brokers are away; trying again", "pause", pause, "error", err)
 		}
 		select {
 		case <-ctx.Done():
-			return 0, fmt.Errorf("wait for the brokers: %w", ctx.Err())
+			return fmt.Errorf("wait for the brokers: %w", ctx.Err())
 		case <-time.After(pause):
 		}
 	}
