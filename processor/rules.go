@@ -7,15 +7,22 @@ import (
 	"time"
 
 	"github.com/gpumeter/gpumeter/processor/engine"
+	"github.com/gpumeter/gpumeter/schemas/service"
 )
 
 // Rules are what the ledger depends on beside its events.
 type Rules struct {
 	Window time.Duration `koanf:"window" doc:"length of a window; divides the hour"`
 	Idle   Idle          `koanf:"idle"`
+	Ledger Ledger        `koanf:"ledger"`
 	Grace  time.Duration `koanf:"grace" doc:"a window is final this long after its end"`
 	Early  Early         `koanf:"early"`
 	State  State         `koanf:"state"`
+}
+
+// Ledger says what time it is about.
+type Ledger struct {
+	From service.Instant `koanf:"from" doc:"time before it does not exist: RFC 3339 or Unix ms; resources bought long ago are paid for from here on; none = each is from its own beginning"`
 }
 
 // Idle says what is work.
@@ -69,6 +76,9 @@ func (r Rules) Validate() error {
 	} else if ppm := r.Idle.Epsilon * 1e6; math.Abs(ppm-math.Round(ppm)) > 1e-6 {
 		errs = append(errs, fmt.Errorf("idle.epsilon: %v has more than six decimals: activities are compared in millionths", r.Idle.Epsilon))
 	}
+	if r.Ledger.From < 0 {
+		errs = append(errs, fmt.Errorf("ledger.from: %v is before 1970: no event is older than 2010", r.Ledger.From))
+	}
 	return errors.Join(errs...)
 }
 
@@ -76,6 +86,6 @@ func (r Rules) Validate() error {
 func (r Rules) Engine() engine.Config {
 	return engine.Config{
 		Window: r.Window.Milliseconds(), Grace: r.Grace.Milliseconds(), EarlyEvery: r.Early.Every.Milliseconds(), KeepSamples: r.State.Samples.Milliseconds(), Hot: r.State.Hot.Milliseconds(),
-		Epsilon: uint32(math.Round(r.Idle.Epsilon * 1e6)), IdleMemory: r.Idle.MemoryBytes,
+		Epsilon: uint32(math.Round(r.Idle.Epsilon * 1e6)), IdleMemory: r.Idle.MemoryBytes, From: int64(r.Ledger.From),
 	}
 }

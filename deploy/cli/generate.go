@@ -10,27 +10,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpumeter/gpumeter/deploy/generate"
-	"github.com/gpumeter/gpumeter/deploy/replay"
 	"github.com/gpumeter/gpumeter/schemas/service"
 )
 
 // generateConfig is everything that gpumeter generate can be told.
 type generateConfig struct {
-	Seed     uint64         `koanf:"seed" doc:"the same seed and settings give the same bytes"`
-	Start    replay.Instant `koanf:"start" doc:"time of the first sample: RFC 3339 or Unix ms"`
-	Duration time.Duration  `koanf:"duration" doc:"from the first sample to the last"`
-	Nodes    int            `koanf:"nodes" doc:"nodes"`
-	GPUs     int            `koanf:"gpus" doc:"GPUs of a node"`
-	Interval time.Duration  `koanf:"interval" doc:"time between two samples of a GPU"`
-	Jobs     int            `koanf:"jobs" doc:"allocations; 0 = enough to hold most GPUs most of the time"`
-	Features string         `koanf:"features" doc:"oddities, comma-separated: slices shares updates requeues labels tags prices conflicts replacements overlaps unscheduled gaps missing repeats late orphans bad_lines; all; none = a tidy cluster"`
-	Shuffle  bool           `koanf:"shuffle" doc:"the lines of each file in an order drawn from the seed"`
+	Seed     uint64          `koanf:"seed" doc:"the same seed and settings give the same bytes"`
+	Start    service.Instant `koanf:"start" doc:"time of the first sample: RFC 3339 or Unix ms"`
+	Duration time.Duration   `koanf:"duration" doc:"from the first sample to the last"`
+	Nodes    int             `koanf:"nodes" doc:"nodes"`
+	GPUs     int             `koanf:"gpus" doc:"GPUs of a node"`
+	Interval time.Duration   `koanf:"interval" doc:"time between two samples of a GPU"`
+	Jobs     int             `koanf:"jobs" doc:"allocations; 0 = enough to hold most GPUs most of the time"`
+	Features string          `koanf:"features" doc:"oddities, comma-separated: slices shares updates requeues labels tags prices conflicts replacements overlaps unscheduled gaps missing repeats late orphans bad_lines; all; none = a tidy cluster"`
+	Shuffle  bool            `koanf:"shuffle" doc:"the lines of each file in an order drawn from the seed"`
 }
 
 func defaultGenerate() generateConfig {
 	o := generate.Defaults()
 	return generateConfig{
-		Seed: o.Seed, Start: replay.Instant(o.Start), Duration: time.Duration(o.Duration) * time.Millisecond, Nodes: o.Nodes, GPUs: o.GPUsPerNode,
+		Seed: o.Seed, Start: service.Instant(o.Start), Duration: time.Duration(o.Duration) * time.Millisecond, Nodes: o.Nodes, GPUs: o.GPUsPerNode,
 		Interval: time.Duration(o.Interval) * time.Millisecond, Jobs: o.Jobs, Features: "all",
 	}
 }

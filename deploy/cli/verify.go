@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpumeter/gpumeter/deploy/oracle"
-	"github.com/gpumeter/gpumeter/deploy/replay"
 	"github.com/gpumeter/gpumeter/deploy/settings"
 	"github.com/gpumeter/gpumeter/deploy/stack"
 	"github.com/gpumeter/gpumeter/deploy/verify"
@@ -26,7 +25,7 @@ type verifyConfig struct {
 	Data       string          `koanf:"data" doc:"data directory of the ledger; may be open in another command"`
 	ClickHouse string          `koanf:"clickhouse" secret:"address" doc:"DSN of a ClickHouse server; none = the embedded one"`
 	Input      string          `koanf:"input" doc:"directory that the ledger was made from; none = conservation only"`
-	Until      replay.Instant  `koanf:"until" doc:"horizon: RFC 3339 or Unix ms; none = the replay's"`
+	Until      service.Instant `koanf:"until" doc:"horizon: RFC 3339 or Unix ms; none = the replay's"`
 	Rules      processor.Rules `koanf:",squash"`
 }
 
@@ -110,7 +109,7 @@ func (c verifyConfig) options(now time.Time) (opt verify.Options, err error) {
 	}
 	opt.Input, opt.Oracle = c.Input, oracle.Options{
 		Now: last.At, Window: c.Rules.Window.Milliseconds(), Epsilon: int64(c.Rules.Engine().Epsilon),
-		IdleMemory: int64(min(c.Rules.Idle.MemoryBytes, math.MaxInt64)),
+		IdleMemory: int64(min(c.Rules.Idle.MemoryBytes, math.MaxInt64)), From: int64(c.Rules.Ledger.From),
 	}
 	if last.Horizon != 0 {
 		opt.Horizon = &last.Horizon

@@ -62,7 +62,7 @@ func (d *demo) judge(s *Summary) (err error) {
 		Input: d.path("events"), Horizon: &last.Horizon,
 		Oracle: oracle.Options{
 			Now: last.At, Until: &last.Horizon, Window: d.rules.Window.Milliseconds(), Epsilon: int64(d.rules.Engine().Epsilon),
-			IdleMemory: int64(min(d.rules.Idle.MemoryBytes, math.MaxInt64)),
+			IdleMemory: int64(min(d.rules.Idle.MemoryBytes, math.MaxInt64)), From: int64(d.rules.Ledger.From),
 		},
 	})
 	return err

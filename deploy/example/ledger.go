@@ -14,6 +14,7 @@ import (
 	"github.com/gpumeter/gpumeter/deploy/replay"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
+	"github.com/gpumeter/gpumeter/schemas/service"
 	"github.com/gpumeter/gpumeter/sink/columns"
 	"github.com/gpumeter/gpumeter/sink/insert"
 )
@@ -68,7 +69,7 @@ func Ledger(ctx context.Context, dsn, dir string) error {
 		return err
 	}
 	cfg := replay.DefaultConfig()
-	cfg.Stack.Data, cfg.Stack.ClickHouse, cfg.Until = filepath.Join(dir, "data"), dsn, replay.Instant(End().UnixMilli())
+	cfg.Stack.Data, cfg.Stack.ClickHouse, cfg.Until = filepath.Join(dir, "data"), dsn, service.Instant(End().UnixMilli())
 	for _, part := range []string{night, later} {
 		if _, err := replay.Run(ctx, cfg, filepath.Join(dir, part), replay.Env{Log: slog.New(slog.DiscardHandler), Now: time.Now}); err != nil {
 			return fmt.Errorf("example: replay of %s: %w", part, err)

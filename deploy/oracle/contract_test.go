@@ -54,11 +54,17 @@ func until(t *testing.T, dir string) *int64 {
 		}
 		text = match[1]
 	}
+	ms := instant(t, text)
+	return &ms
+}
+
+func instant(t *testing.T, text []byte) int64 {
+	t.Helper()
 	ms, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &ms
+	return ms
 }
 
 func TestContractCases(t *testing.T) {
@@ -67,6 +73,9 @@ func TestContractCases(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			opt := oracle.Defaults(now)
 			opt.Until = until(t, dir)
+			if text, err := os.ReadFile(filepath.Join(dir, "from")); err == nil {
+				opt.From = instant(t, text)
+			}
 			ledger, err := oracle.Recompute(dir, opt)
 			if err != nil {
 				t.Fatal(err)

@@ -18,6 +18,7 @@ type Options struct {
 	Window     int64  // ms
 	Epsilon    int64  // ppm: activity above this is work
 	IdleMemory int64  // bytes: from this much on, memory is resident
+	From       int64  // Unix ms: no resource exists before; 0 = each from its own beginning
 }
 
 // Defaults are the options of a run at now, in Unix ms, with nothing configured.
@@ -72,7 +73,7 @@ func FromTables(records []Record, prices []Price, horizon int64, opt Options) *L
 }
 
 func (l *Ledger) setRecords(records []Record) {
-	l.records = recordsByResource(records, l.Horizon)
+	l.records = recordsByResource(records, l.opt.From, l.Horizon)
 	l.onDevice = map[device][]*record{}
 	for _, list := range l.records {
 		for _, r := range list {

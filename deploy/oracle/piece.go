@@ -17,9 +17,9 @@ type piece struct {
 // pieces cuts the existence of r for one of its GPUs.
 func (l *Ledger) pieces(r *record, gpu string) []piece {
 	d := device{r.Node, gpu}
-	cuts := []int64{r.From, r.end}
+	cuts := []int64{r.start, r.end}
 	for _, other := range l.onDevice[d] {
-		cuts = append(cuts, other.From, other.end)
+		cuts = append(cuts, other.start, other.end)
 	}
 	for _, h := range l.holds[d] {
 		cuts = append(cuts, h.from, h.to)

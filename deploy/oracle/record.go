@@ -22,10 +22,10 @@ type Record struct {
 // A record is a Record in its place: when it exists.
 type record struct {
 	Record
-	end int64 // ms: it exists in [From, end)
+	start, end int64 // ms: it exists in [start, end)
 }
 
-func (r *record) exists(t int64) bool { return r.From <= t && t < r.end }
+func (r *record) exists(t int64) bool { return r.start <= t && t < r.end }
 
 // before tells whether o has a GPU rather than r (rule 1).
 func (r *record) before(o *record) bool {
@@ -80,8 +80,8 @@ func compareRecords(a, b Record) int {
 }
 
 // recordsByResource lists the records of each resource in order of From, one
-// for each From, and says until when each exists.
-func recordsByResource(all []Record, horizon int64) map[string][]*record {
+// for each From, and says when each exists: not before the ledger does.
+func recordsByResource(all []Record, ledgerFrom, horizon int64) map[string][]*record {
 	byID := map[string][]Record{}
 	for _, r := range all {
 		byID[r.Resource] = append(byID[r.Resource], r)
@@ -101,7 +101,11 @@ func recordsByResource(all []Record, horizon int64) map[string][]*record {
 			if i+1 < len(list) {
 				end = min(end, list[i+1].From)
 			}
-			placed[id] = append(placed[id], &record{r, end})
+			start := r.From
+			if ledgerFrom != 0 {
+				start = max(start, ledgerFrom)
+			}
+			placed[id] = append(placed[id], &record{r, start, end})
 			earliest = maxInt64
 		}
 	}

@@ -9,17 +9,17 @@ import (
 // A Stay is a record in the time in which it exists.
 type Stay struct {
 	Record
-	End int64 // ms: it exists in [From, End)
+	Start, End int64 // ms: it exists in [Start, End)
 }
 
 // Stays lists every record that exists for some time before the horizon, in
-// order of resource and From.
+// order of resource and start.
 func (l *Ledger) Stays() []Stay {
 	var all []Stay
 	for _, resource := range slices.Sorted(maps.Keys(l.records)) {
 		for _, r := range l.records[resource] {
-			if r.From < r.end {
-				all = append(all, Stay{r.Record, r.end})
+			if r.start < r.end {
+				all = append(all, Stay{r.Record, r.start, r.end})
 			}
 		}
 	}
@@ -37,9 +37,9 @@ type Part struct {
 
 // Parts cuts a stay by hour and price.
 func (l *Ledger) Parts(s Stay) []Part {
-	r := &record{s.Record, s.End}
-	cuts := append([]int64{s.From, s.End}, l.priceCuts(r, s.From, s.End)...)
-	for t := (floorDiv(s.From, hour) + 1) * hour; t < s.End; t += hour {
+	r := &record{s.Record, s.Start, s.End}
+	cuts := append([]int64{s.Start, s.End}, l.priceCuts(r, s.Start, s.End)...)
+	for t := (floorDiv(s.Start, hour) + 1) * hour; t < s.End; t += hour {
 		cuts = append(cuts, t)
 	}
 	var parts []Part

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gpumeter/gpumeter/deploy/replay"
+	"github.com/gpumeter/gpumeter/schemas/service"
 )
 
 // expressions give the columns of expect.tsv and columns.tsv that are not in
@@ -44,7 +45,12 @@ func TestContractCases(t *testing.T) {
 		dir := filepath.Dir(expect)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			dsn, conn := engine(t)
-			replayed(t, dsn, t.TempDir(), dir, func(c *replay.Config) { c.Until = until(t, dir) })
+			replayed(t, dsn, t.TempDir(), dir, func(c *replay.Config) {
+				c.Until = until(t, dir)
+				if text, err := os.ReadFile(filepath.Join(dir, "from")); err == nil {
+					c.Rules.Ledger.From = instant(t, text)
+				}
+			})
 			for _, name := range []string{"expect.tsv", "columns.tsv"} {
 				header, want := table(t, filepath.Join(dir, name))
 				if header == nil {
@@ -105,7 +111,7 @@ func table(t *testing.T, path string) (header, rows []string) {
 
 // until is the horizon that a case asks for, in its file until or in WHY.md; 0
 // for none.
-func until(t *testing.T, dir string) (at replay.Instant) {
+func until(t *testing.T, dir string) (at service.Instant) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "until"))
 	if os.IsNotExist(err) {
@@ -116,10 +122,15 @@ func until(t *testing.T, dir string) (at replay.Instant) {
 		}
 		text, err = match[1], nil
 	}
-	if err == nil {
-		err = at.UnmarshalText([]byte(strings.TrimSpace(string(text))))
-	}
 	if err != nil {
+		t.Fatal(err)
+	}
+	return instant(t, text)
+}
+
+func instant(t *testing.T, text []byte) (at service.Instant) {
+	t.Helper()
+	if err := at.UnmarshalText([]byte(strings.TrimSpace(string(text)))); err != nil {
 		t.Fatal(err)
 	}
 	return at

@@ -96,6 +96,7 @@ type delivery struct {
 
 	window, epsilon, until int64 // ms, ppm, Unix ms or 0
 	hot                    int64 // ms that stay in memory; negative = all
+	from                   int64 // ledger.from, Unix ms or 0
 }
 
 // events is what is delivered, in its order.
@@ -116,7 +117,7 @@ func (d delivery) events(in input) []any {
 // options are the oracle's for the same ledger.
 func (d delivery) options() oracle.Options {
 	opt := oracle.Defaults(now)
-	opt.Window, opt.Epsilon = d.window, d.epsilon
+	opt.Window, opt.Epsilon, opt.From = d.window, d.epsilon, d.from
 	if d.until != 0 {
 		opt.Until = &d.until
 	}
@@ -128,7 +129,7 @@ func (d delivery) run(in input) ([]oracle.Row, error) {
 	ledger := cells.New()
 	for k := range d.engines {
 		cfg := engine.Config{
-			Window: d.window, Grace: 30_000, EarlyEvery: 10_000, KeepSamples: 45 * 86_400_000, Epsilon: uint32(d.epsilon), IdleMemory: 1 << 30,
+			Window: d.window, Grace: 30_000, EarlyEvery: 10_000, KeepSamples: 45 * 86_400_000, Epsilon: uint32(d.epsilon), IdleMemory: 1 << 30, From: d.from,
 			Owns: func(node string) bool { return int(node[len(node)-1])%d.engines == k },
 		}
 		if d.hot >= 0 {

@@ -58,6 +58,9 @@ func TestEngineIsTheOracle(t *testing.T) {
 		if rapid.Bool().Draw(r, "until") {
 			d.until = opt.Start + rapid.Int64Range(1, 2*opt.Duration).Draw(r, "horizon")
 		}
+		if rapid.IntRange(0, 2).Draw(r, "ledger.from") == 0 {
+			d.from = opt.Start + rapid.Int64Range(0, opt.Duration).Draw(r, "from")
+		}
 		if why := difference(dir, d); why != "" {
 			r.Fatalf("features %s: %s", opt.Features, why)
 		}
@@ -123,7 +126,7 @@ func diff(got []oracle.Row, i int, want oracle.Row) string {
 
 // TestMinimal makes an input that was found to differ as small as it goes: set
 // GPUMETER_CASE to its directory, and GPUMETER_DELIVERY to "seed shuffle repeat
-// steps batch engines window epsilon until hot" of the failure. It prints the lines that are left.
+// steps batch engines window epsilon until hot from" of the failure. It prints the lines that are left.
 func TestMinimal(t *testing.T) {
 	dir := os.Getenv("GPUMETER_CASE")
 	if dir == "" {
@@ -131,7 +134,7 @@ func TestMinimal(t *testing.T) {
 	}
 	d := delivery{seed: 1, batch: 1000, engines: 1, window: 60_000, epsilon: 10_000, hot: -1}
 	if text := os.Getenv("GPUMETER_DELIVERY"); text != "" {
-		if _, err := fmt.Sscan(text, &d.seed, &d.shuffle, &d.repeat, &d.steps, &d.batch, &d.engines, &d.window, &d.epsilon, &d.until, &d.hot); err != nil {
+		if _, err := fmt.Sscan(text, &d.seed, &d.shuffle, &d.repeat, &d.steps, &d.batch, &d.engines, &d.window, &d.epsilon, &d.until, &d.hot, &d.from); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/gpumeter/gpumeter/collector/publish"
 	"github.com/gpumeter/gpumeter/deploy/stack"
 	"github.com/gpumeter/gpumeter/processor"
+	"github.com/gpumeter/gpumeter/schemas/service"
 )
 
 // Config is everything that a replay can be told but its directory.
@@ -14,7 +15,7 @@ type Config struct {
 	Stack stack.Config    `koanf:",squash"`
 	Rules processor.Rules `koanf:",squash"`
 	Batch publish.Config  `koanf:"batch"`
-	Until Instant         `koanf:"until" doc:"horizon: RFC 3339 or Unix ms; none = the largest time of a sample, process or allocation event"`
+	Until service.Instant `koanf:"until" doc:"horizon: RFC 3339 or Unix ms; none = the largest time of a sample, process or allocation event"`
 }
 
 // keepSamples is how far behind the horizon a replay restates: all that a GPU

@@ -11,6 +11,7 @@ import (
 	"github.com/gpumeter/gpumeter/collector/publish"
 	"github.com/gpumeter/gpumeter/deploy/run"
 	"github.com/gpumeter/gpumeter/deploy/settings"
+	"github.com/gpumeter/gpumeter/schemas/service"
 )
 
 // Env is what a replay gets from its surroundings.
@@ -27,7 +28,7 @@ type replay struct {
 	pipeline *run.Pipeline
 
 	published publish.Stats
-	horizon   Instant
+	horizon   service.Instant
 	watch     watch
 }
 

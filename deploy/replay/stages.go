@@ -11,6 +11,7 @@ import (
 	"github.com/gpumeter/gpumeter/collector"
 	"github.com/gpumeter/gpumeter/collector/files"
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/service"
 )
 
 // publish reads the files to their end; all of it is acknowledged.
@@ -57,7 +58,7 @@ func (r *replay) settle() error {
 func (r *replay) latest(before int64) int64 {
 	horizon := cmp.Or(int64(r.cfg.Until), r.published.MaxEvent)
 	if r.cfg.Until != 0 && before > horizon {
-		r.Log.Warn("the ledger's horizon is later than --until and stays", "until", r.cfg.Until, "horizon", Instant(before))
+		r.Log.Warn("the ledger's horizon is later than --until and stays", "until", r.cfg.Until, "horizon", service.Instant(before))
 	}
 	return max(horizon, before)
 }
@@ -69,6 +70,6 @@ func (r *replay) tick(horizon int64) error {
 	if err != nil {
 		return err
 	}
-	r.horizon = Instant(horizon)
+	r.horizon = service.Instant(horizon)
 	return r.pipeline.Applied(offset)
 }

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/gpumeter/gpumeter/collector/publish"
+	"github.com/gpumeter/gpumeter/schemas/service"
 )
 
 // A Summary says what a replay did and what the ledger holds after it.
 type Summary struct {
 	Data        string           `json:"data,omitempty"` // directory, "" = somebody else's servers
-	Horizon     Instant          `json:"horizon,omitempty"`
+	Horizon     service.Instant  `json:"horizon,omitempty"`
 	Seconds     float64          `json:"seconds"`
 	Stages      []Stage          `json:"stages"`
 	Totals      Totals           `json:"totals"`

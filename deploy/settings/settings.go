@@ -18,8 +18,9 @@ import (
 
 // kept are the rules that change what a row says.
 type kept struct {
-	Window time.Duration  `koanf:"window"`
-	Idle   processor.Idle `koanf:"idle"`
+	Window time.Duration    `koanf:"window"`
+	Idle   processor.Idle   `koanf:"idle"`
+	Ledger processor.Ledger `koanf:"ledger"`
 }
 
 // File is where a data directory has its settings: a YAML file for the base of
@@ -30,7 +31,7 @@ func File(data string) string { return filepath.Join(data, "settings.yaml") }
 // returns an error if they differ: half a ledger by other rules adds up to
 // nothing.
 func Keep(data string, rules processor.Rules) error {
-	now := kept{Window: rules.Window, Idle: rules.Idle}
+	now := kept{Window: rules.Window, Idle: rules.Idle, Ledger: rules.Ledger}
 	before := kept{}
 	switch err := service.Load(&before, service.Sources{File: File(data)}); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -49,7 +50,9 @@ func write(name, comment string, cfg any) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "# %s\n", comment)
 	for _, key := range service.Keys(cfg) {
-		fmt.Fprintf(&text, "%s: %s\n", key.Name, key.Default)
+		if key.Default != "" { // none
+			fmt.Fprintf(&text, "%s: %s\n", key.Name, key.Default)
+		}
 	}
 	if err := replace(name, []byte(text.String())); err != nil {
 		return fmt.Errorf("keep %s: %w", filepath.Base(name), err)

@@ -14,6 +14,7 @@ func TestWhatWasKeptIsReadBack(t *testing.T) {
 	data := t.TempDir()
 	made := processor.DefaultRules()
 	made.Window, made.Idle = 30*time.Second, processor.Idle{Epsilon: 0.000125, MemoryBytes: 1<<63 + 1}
+	made.Ledger.From = 1_704_067_200_250
 	if err := Keep(data, made); err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +33,9 @@ func TestOtherRulesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := processor.DefaultRules()
-	other.Idle.Epsilon = 0.05
-	if err := Keep(data, other); err == nil || !strings.Contains(err.Error(), "idle.epsilon=0.01") || !strings.Contains(err.Error(), "idle.epsilon=0.05") {
+	other.Idle.Epsilon, other.Ledger.From = 0.05, 1_704_067_200_000
+	if err := Keep(data, other); err == nil || !strings.Contains(err.Error(), "idle.epsilon=0.01") || !strings.Contains(err.Error(), "idle.epsilon=0.05") ||
+		!strings.Contains(err.Error(), "ledger.from=2024-01-01T00:00:00Z") {
 		t.Errorf("%v", err)
 	}
 	// What does not change the meaning of a row may change.

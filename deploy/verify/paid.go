@@ -38,7 +38,7 @@ func newPaid(l *oracle.Ledger) *paid {
 func (p *paid) at(resource string, t int64) (*stay, *oracle.Part) {
 	stays := p.stays[resource]
 	i, _ := slices.BinarySearchFunc(stays, t, func(s stay, t int64) int { return endsBy(s.End, t) })
-	if i == len(stays) || t < stays[i].From {
+	if i == len(stays) || t < stays[i].Start {
 		return nil, nil
 	}
 	parts := stays[i].parts

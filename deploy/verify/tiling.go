@@ -84,7 +84,7 @@ func cellsOfGPU(stays []stay, gpu string, window int64) iter.Seq[cell] {
 		c := cell{window: oracle.Absent}
 		for _, s := range stays {
 			k := int64(slices.Index(s.GPUs, gpu))
-			for t := s.From; k >= 0 && t < s.End; {
+			for t := s.Start; k >= 0 && t < s.End; {
 				begin := windowStart(t, window)
 				end := min(begin+window, windowStart(t, hour)+hour, s.End)
 				if begin != c.window {

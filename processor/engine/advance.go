@@ -151,7 +151,7 @@ func (e *Engine) each(g *gpu, from, to int64, final bool, out Output) {
 		a, b := int64(never), int64(forever)
 		for _, s := range g.seats {
 			if s.rec.res == acc.res {
-				a, b = min(a, s.rec.From), max(b, s.rec.end)
+				a, b = min(a, s.rec.begin), max(b, s.rec.end)
 			}
 		}
 		if acc.upTo > from { // cells that were published may have to go

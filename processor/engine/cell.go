@@ -14,7 +14,7 @@ func (e *Engine) compute(g *gpu, acc *account, window int64) {
 		if s.rec.res != acc.res {
 			continue
 		}
-		if a, b := max(window, s.rec.From), min(end, s.rec.end); a < b {
+		if a, b := max(window, s.rec.begin), min(end, s.rec.end); a < b {
 			e.sit(g, s, a, b)
 		}
 	}

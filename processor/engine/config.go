@@ -18,6 +18,7 @@ type Config struct {
 	LostBefore  int64  // samples of windows that begin before are not there: what was published of them stays; 0 = none
 	Epsilon     uint32 // ppm; activity above it is active
 	IdleMemory  uint64 // bytes; memory in use from here on makes idle time idle_held
+	From        int64  // Unix ms: no resource exists before; 0 = each from its own beginning
 
 	Archive Archive // where what is older than Hot goes; nil = nowhere: everything stays in memory
 	Hot     int64   // how far behind the horizon all is in memory, at least; late events in there cost no look into the archive

@@ -14,7 +14,7 @@ import (
 func TestContractCases(t *testing.T) {
 	eachCase(t, func(t *testing.T, dir string) {
 		in := load(t, dir)
-		e := newEngine(t, config())
+		e := newEngine(t, configOf(t, dir))
 		in.feed(e)
 		got := newLedger(t)
 		e.Advance(in.horizon, true, got)

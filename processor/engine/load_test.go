@@ -29,6 +29,7 @@ type input struct {
 	prices      []schemas.Price
 	tags        []schemas.Tag
 	horizon     int64
+	from        int64 // of the ledger, 0 = none
 }
 
 // load reads an input directory as replay does.
@@ -108,13 +109,21 @@ func (in *input) exists(ts int64) bool {
 	return true
 }
 
+// instantIn reads a file that holds Unix ms; ok is false when there is none.
+func instantIn(t *testing.T, path string) (ms int64, ok bool) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	if ms, err = strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return ms, true
+}
+
 // untilOf is the horizon that a case's WHY.md or until file names.
 func untilOf(t *testing.T, dir string) (int64, bool) {
-	if b, err := os.ReadFile(filepath.Join(dir, "until")); err == nil {
-		v, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-		if err != nil {
-			t.Fatalf("%s/until: %v", dir, err)
-		}
+	if v, ok := instantIn(t, filepath.Join(dir, "until")); ok {
 		return v, true
 	}
 	why, err := os.ReadFile(filepath.Join(dir, "WHY.md"))
@@ -147,6 +156,20 @@ func newEngine(t rapid.TB, cfg engine.Config) *engine.Engine {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// config is the rules that in is about.
+func (in *input) config() engine.Config {
+	cfg := config()
+	cfg.From = in.from
+	return cfg
+}
+
+// configOf is what a case asks for.
+func configOf(t *testing.T, dir string) engine.Config {
+	cfg := config()
+	cfg.From, _ = instantIn(t, filepath.Join(dir, "from"))
+	return cfg
 }
 
 // feed gives an engine everything.

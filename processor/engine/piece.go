@@ -59,8 +59,8 @@ func (e *Engine) cutFrom(g *gpu, start int64) {
 // cuts lists the instants from start on where owner or holders may change.
 func (g *gpu) cuts(dst []int64, start int64) []int64 {
 	for _, s := range g.seats {
-		if s.rec.end > max(start, s.rec.From) {
-			dst = append(dst, max(start, s.rec.From), s.rec.end)
+		if s.rec.end > max(start, s.rec.begin) {
+			dst = append(dst, max(start, s.rec.begin), s.rec.end)
 		}
 	}
 	for i := range g.holds {

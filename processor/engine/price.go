@@ -202,7 +202,7 @@ func (e *Engine) reprice() {
 		changed(old, l.steps, func(from, to int64) {
 			for _, r := range l.users {
 				for _, g := range r.gpus {
-					e.mark(g, max(from, r.From), min(to, r.end))
+					e.mark(g, max(from, r.begin), min(to, r.end))
 				}
 			}
 		})

@@ -18,7 +18,7 @@ import (
 
 // atOnce is the ledger of a world whose events all come before the only Advance.
 func atOnce(t rapid.TB, in *input) *ledger {
-	e := newEngine(t, config())
+	e := newEngine(t, in.config())
 	in.feed(e)
 	l := newLedger(t)
 	e.Advance(in.horizon, true, l)
@@ -26,8 +26,8 @@ func atOnce(t rapid.TB, in *input) *ledger {
 }
 
 // cold is a configuration that keeps little in memory, or everything.
-func cold(t *rapid.T) engine.Config {
-	cfg := config()
+func cold(t *rapid.T, in *input) engine.Config {
+	cfg := in.config()
 	if rapid.IntRange(0, 3).Draw(t, "archive") > 0 {
 		cfg.Archive = sound{&archive.Memory{}, t}
 		cfg.Hot = rapid.SampledFrom([]int64{0, 1, 20_000, 60_000, 200_000}).Draw(t, "hot")
@@ -102,7 +102,7 @@ func TestFinalFactsAreAFunctionOfTheSetOfEvents(t *testing.T) {
 			order = adds
 		}
 		order = append(order, order[:rapid.IntRange(0, len(order)).Draw(t, "repeated")]...)
-		e, got := newEngine(t, cold(t)), newLedger(t)
+		e, got := newEngine(t, cold(t, in)), newLedger(t)
 		for len(order) > 0 {
 			n := rapid.IntRange(1, len(order)).Draw(t, "batch")
 			for _, add := range order[:n] {
@@ -126,7 +126,7 @@ func TestLiveIsReplay(t *testing.T) {
 		in := drawWorld(t)
 		step := rapid.SampledFrom([]int64{1_000, 7_003, 10_000, 45_000}).Draw(t, "step")
 		late := rapid.SampledFrom([]int64{0, 20_000, 100_000}).Draw(t, "late")
-		e, got := newEngine(t, cold(t)), newLedger(t)
+		e, got := newEngine(t, cold(t, in)), newLedger(t)
 		in.feedReferences(e)
 		delay := map[int]int64{}
 		for h := int64(worldStart); h < in.horizon; h += step {
@@ -157,7 +157,7 @@ func (in *input) feedReferences(e *engine.Engine) {
 func TestReplayGoesOn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawWorld(t)
-		e, got := newEngine(t, cold(t)), newLedger(t)
+		e, got := newEngine(t, cold(t, in)), newLedger(t)
 		in.feed(e)
 		for range rapid.IntRange(1, 3).Draw(t, "replays") {
 			e.Advance(drawTime(t, "until"), true, got)
@@ -176,7 +176,7 @@ func TestRecoveryPublishesNothingTwice(t *testing.T) {
 		in := drawWorld(t)
 		before, after := split(t, in.adds())
 		at := worldStart + 10_000*rapid.Int64Range(0, worldLen/10_000).Draw(t, "crash") // early results are due
-		old, fresh := newEngine(t, cold(t)), newEngine(t, cold(t))
+		old, fresh := newEngine(t, cold(t, in)), newEngine(t, cold(t, in))
 		for i, add := range before {
 			add(old)
 			if i%3 == 0 {
@@ -270,6 +270,7 @@ func (in *input) existing() (out []schemas.Resource) {
 				end = min(end, o.From)
 			}
 		}
+		r.From = max(r.From, in.from)
 		if r.To = end; best && r.From < end {
 			out = append(out, r)
 		}

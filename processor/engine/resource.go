@@ -26,6 +26,7 @@ type entry struct {
 type record struct {
 	schemas.Resource
 	res   *resource
+	begin int64 // it exists from here on: its From, but not before the ledger's
 	end   int64 // not cut at the horizon
 	node  *node
 	gpus  []*gpu // in byte order of id; nil where the node is not owned
@@ -98,13 +99,13 @@ func (e *Engine) moveEnd(r *record, end int64) {
 	from, to := min(r.end, end), max(r.end, end)
 	r.end = end
 	for _, g := range r.gpus {
-		e.recut(g, max(from, r.From), to)
+		e.recut(g, max(from, r.begin), to)
 	}
 }
 
 // seat makes a record and gives its GPUs their places in it.
 func (e *Engine) seat(res *resource, b *schemas.Resource, end int64) *record {
-	r := &record{Resource: *b, res: res, end: end, node: e.node(b.Node)}
+	r := &record{Resource: *b, res: res, begin: e.begins(b.From), end: end, node: e.node(b.Node)}
 	r.cluster, r.provider, r.region = e.texts.of(b.Cluster), e.texts.of(b.Provider), e.texts.of(b.Region)
 	r.sku, r.model = e.texts.of(b.SKU), e.texts.of(b.Model)
 	r.hash = e.texts.sum(r.cluster, r.provider, r.region, r.sku, r.model, r.node.name)
@@ -119,16 +120,24 @@ func (e *Engine) seat(res *resource, b *schemas.Resource, end int64) *record {
 		slices.SortFunc(g.seats, func(a, b seat) int { return compareInt(a.rec.From, b.rec.From) })
 		g.account(res)
 		r.gpus = append(r.gpus, g)
-		e.recut(g, r.From, end)
+		e.recut(g, r.begin, end)
 	}
 	return r
+}
+
+// begins is when a record exists whose From is given.
+func (e *Engine) begins(from int64) int64 {
+	if e.cfg.From == 0 {
+		return from
+	}
+	return max(from, e.cfg.From)
 }
 
 // unseat takes back a record that another of its key replaced.
 func (e *Engine) unseat(r *record) {
 	for _, g := range r.gpus {
 		g.seats = slices.DeleteFunc(g.seats, func(s seat) bool { return s.rec == r })
-		e.recut(g, r.From, r.end)
+		e.recut(g, r.begin, r.end)
 	}
 	r.price.users = slices.DeleteFunc(r.price.users, func(u *record) bool { return u == r })
 }
@@ -142,4 +151,4 @@ func (r *record) outranks(b *record) bool {
 }
 
 // alive tells whether r exists at t.
-func (r *record) alive(t int64) bool { return r.From <= t && t < r.end }
+func (r *record) alive(t int64) bool { return r.begin <= t && t < r.end }

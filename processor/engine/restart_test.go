@@ -22,7 +22,7 @@ func TestArchiveOutlivesItsEngine(t *testing.T) {
 		died := rapid.IntRange(saved, len(order)).Draw(t, "before the death")
 		at := rapid.Int64Range(0, worldLen/10_000).Draw(t, "copy")
 		then := rapid.Int64Range(at, worldLen/10_000).Draw(t, "death")
-		memory, cfg := &archive.Memory{}, config()
+		memory, cfg := &archive.Memory{}, in.config()
 		cfg.Archive, cfg.Hot = sound{memory, t}, rapid.SampledFrom([]int64{0, 20_000, 100_000}).Draw(t, "hot")
 		old := newEngine(t, cfg)
 		for i, k := range order[:saved] {

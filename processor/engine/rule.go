@@ -141,7 +141,7 @@ func (e *Engine) rule(r *rule) {
 	}
 	for _, g := range e.gpus {
 		for _, s := range g.seats {
-			from, to := max(r.From, s.rec.From), min(r.to, s.rec.end)
+			from, to := max(r.From, s.rec.begin), min(r.to, s.rec.end)
 			if from >= to {
 				continue
 			}

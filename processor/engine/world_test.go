@@ -20,6 +20,9 @@ const (
 func drawWorld(t *rapid.T) *input {
 	in := &input{horizon: worldStart + worldLen}
 	n := func(name string, least, most int) int { return rapid.IntRange(least, most).Draw(t, name) }
+	if rapid.IntRange(0, 3).Draw(t, "ledger.from") == 0 {
+		in.from = drawTime(t, "ledger from")
+	}
 	for range n("resources", 1, 4) {
 		in.resources = append(in.resources, drawResource(t))
 	}

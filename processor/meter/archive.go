@@ -60,8 +60,8 @@ func (s *shell) ledgerOf(ctx context.Context) (string, error) {
 	}
 	c := s.cfg.Engine
 	var b strings.Builder
-	fmt.Fprintf(&b, "gpumeter-archive/1 group=%q partitions=%d window=%d grace=%d early=%d epsilon=%d idle_memory=%d hot=%d keep=%d",
-		s.cfg.Group, s.partitions, c.Window, c.Grace, c.EarlyEvery, c.Epsilon, c.IdleMemory, c.Hot, c.KeepSamples)
+	fmt.Fprintf(&b, "gpumeter-archive/1 group=%q partitions=%d window=%d grace=%d early=%d epsilon=%d idle_memory=%d hot=%d keep=%d from=%d",
+		s.cfg.Group, s.partitions, c.Window, c.Grace, c.EarlyEvery, c.Epsilon, c.IdleMemory, c.Hot, c.KeepSamples, c.From)
 	for _, topic := range topics {
 		fmt.Fprintf(&b, " %s=%s", strings.TrimPrefix(topic, schemas.Prefix), listed[topic].ID)
 	}

@@ -1,4 +1,4 @@
-package replay
+package service
 
 import (
 	"fmt"
@@ -26,6 +26,9 @@ func (i *Instant) UnmarshalText(text []byte) error {
 
 // MarshalText writes RFC 3339, in UTC.
 func (i Instant) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// IsZero tells that there is none.
+func (i Instant) IsZero() bool { return i == 0 }
 
 // String is the instant in RFC 3339, "" for none.
 func (i Instant) String() string {

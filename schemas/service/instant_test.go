@@ -1,12 +1,6 @@
-package replay
+package service
 
 import "testing"
-
-func TestPeakMemoryCountsThisProcess(t *testing.T) {
-	if got := peakMemory(); got != 0 && got < 1<<20 {
-		t.Errorf("%d bytes", got)
-	}
-}
 
 func TestInstant(t *testing.T) {
 	for text, want := range map[string]Instant{
