@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -114,23 +115,38 @@ type Span struct{ From, To int64 }
 // Read hands over the committed records of spans of a topic, in the order of each
 // partition. opts are the client's.
 func Read(ctx context.Context, opts []kgo.Opt, topic string, spans map[int32]Span, each func(*kgo.Record) error) error {
-	from := make(map[int32]kgo.Offset)
-	for n, s := range spans {
-		if s.From < s.To {
-			from[n] = kgo.NewOffset().At(s.From)
+	return ReadAll(ctx, opts, map[string]map[int32]Span{topic: spans}, each)
+}
+
+type place struct {
+	topic     string
+	partition int32
+}
+
+// ReadAll is Read for several topics.
+func ReadAll(ctx context.Context, opts []kgo.Opt, spans map[string]map[int32]Span, each func(*kgo.Record) error) error {
+	from, left := make(map[string]map[int32]kgo.Offset), make(map[place]bool)
+	for topic, partitions := range spans {
+		for n, s := range partitions {
+			if s.From >= s.To {
+				continue
+			}
+			if from[topic] == nil {
+				from[topic] = make(map[int32]kgo.Offset)
+			}
+			from[topic][n], left[place{topic, n}] = kgo.NewOffset().At(s.From), true
 		}
 	}
-	if len(from) == 0 {
+	if len(left) == 0 {
 		return nil
 	}
-	all := append(broker.ConsumerOptions(), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
+	all := append(broker.ConsumerOptions(), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.ConsumePartitions(from))
 	cl, err := kgo.NewClient(append(all, opts...)...)
 	if err != nil {
-		return fmt.Errorf("making the client that reads %s: %w", topic, err)
+		return fmt.Errorf("making the client that reads %v: %w", slices.Sorted(maps.Keys(spans)), err)
 	}
 	defer cl.Close()
-	for len(from) > 0 {
+	for len(left) > 0 {
 		fetches := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -140,15 +156,16 @@ func Read(ctx context.Context, opts []kgo.Opt, topic string, spans map[int32]Spa
 		}
 		for it := fetches.RecordIter(); !it.Done(); {
 			rec := it.Next()
-			to := spans[rec.Partition].To
+			to := spans[rec.Topic][rec.Partition].To // paused, some more may come
 			if rec.Offset < to && !rec.Attrs.IsControl() {
 				if err := each(rec); err != nil {
 					return err
 				}
 			}
-			if _, reading := from[rec.Partition]; reading && rec.Offset+1 >= to {
-				delete(from, rec.Partition)
-				cl.PauseFetchPartitions(map[string][]int32{topic: {rec.Partition}})
+			at := place{rec.Topic, rec.Partition}
+			if left[at] && rec.Offset+1 >= to {
+				delete(left, at)
+				cl.PauseFetchPartitions(map[string][]int32{rec.Topic: {rec.Partition}})
 			}
 		}
 	}

@@ -223,20 +223,20 @@ func (s *shell) sound(p *partition) error {
 	return errors.Join(errSpoiled, s.removeArchive(p))
 }
 
-// skip passes over the events of a topic below an offset: the archive has them.
-func (p *partition) skip(v *view, ref int, offset int64) {
-	entries := v.topics[ref].entries
-	for p.fed[ref] < len(entries) && entries[p.fed[ref]].offset < offset {
-		p.fed[ref]++
-	}
-}
-
 // resumesAt is the offset that the archive of p is as of.
 func (p *partition) resumesAt() int64 {
 	if p.saved == nil {
 		return 0
 	}
 	return p.saved.Samples
+}
+
+// resumesAtRefs are the reference events that the archive of p is as of.
+func (p *partition) resumesAtRefs() Refs {
+	if p.saved == nil {
+		return Refs{}
+	}
+	return p.saved.position.Refs
 }
 
 // catchUp lets an engine that rereads many samples archive what is old: it moves as

@@ -27,7 +27,17 @@ type clock struct {
 
 // news reports whether the view has ticks that the clock has not seen.
 func (c *clock) news(v *view) bool {
-	return v.pulse.offset > c.pulse.offset || len(v.named) > len(c.named)
+	return v.pulse.offset > c.pulse.offset || len(c.unseen(v)) > 0
+}
+
+// unseen are the ticks of the view that name a horizon and that the clock has not
+// seen. A log that was opened anew may have some that it has.
+func (c *clock) unseen(v *view) []tick {
+	last := int64(-1)
+	if n := len(c.named); n > 0 {
+		last = c.named[n-1].offset
+	}
+	return v.named[v.namedFrom(last+1):]
 }
 
 // mark takes in the ticks of the view; the ends were listed after the view was
@@ -37,7 +47,7 @@ func (c *clock) mark(v *view, samples []int64, refs Refs) {
 		c.before = c.pulse
 		c.pulse = mark{tick: v.pulse, samples: samples, refs: refs}
 	}
-	for _, t := range v.named[len(c.named):] {
+	for _, t := range c.unseen(v) {
 		c.named = append(c.named, mark{tick: t, samples: samples, refs: refs})
 	}
 }

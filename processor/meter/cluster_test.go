@@ -111,6 +111,10 @@ func start(t *testing.T, cfg Config) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return run(t, m)
+}
+
+func run(t *testing.T, m *Meter) *running {
 	m.stopWithin, m.rebuildRows = time.Second, 20
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Meter: m, t: t, cancel: cancel, done: make(chan error, 1)}

@@ -113,38 +113,32 @@ func (m *Meter) runOnce(ctx context.Context) error {
 	}
 	plain, err := kgo.NewClient(m.cfg.plainOptions()...)
 	if err != nil {
-		return fmt.Errorf("making the client of the reference topics: %w", err)
+		return fmt.Errorf("making the client of the ticks: %w", err)
 	}
 	defer plain.Close()
 	adm := kadm.NewClient(plain)
-	starts, err := refStarts(ctx, adm)
-	if err != nil {
-		return err
-	}
-	log := newRefLog(starts, m.stats)
 	guard, err := m.guard(ctx, "turns")
 	if err != nil {
 		return err
 	}
 	defer guard.Close() // what it says then is that nothing is being read
 	// After the other, which may have condemned a record of a reference topic.
-	if log.guard, err = m.guard(ctx, "reference"); err != nil {
+	reference, err := m.guard(ctx, "reference")
+	if err != nil {
 		return err
 	}
-	defer log.guard.Close() // as above
-	plain.AddConsumePartitions(fromRefs(starts))
+	defer reference.Close() // as above
 	self, err := member.Join(ctx, m.cfg.member(adm))
 	if err != nil {
 		return err
 	}
 	defer self.Leave()
 	group, inner := errgroup.WithContext(ctx)
-	group.Go(func() error { return log.read(inner, plain) })
 	group.Go(func() error { return m.writeTicks(inner, plain, self) })
 	group.Go(func() error {
 		defer m.forget()
-		s := m.newShell(partitions, log, self, adm)
-		s.guard = guard
+		s := m.newShell(partitions, self, adm)
+		s.guard, s.reference = guard, reference
 		return s.run(inner)
 	})
 	return group.Wait()

@@ -71,7 +71,6 @@ func TestMutantsAreAllAccountedFor(t *testing.T) {
 // refuses.
 func chapterOf(t *testing.T, recs []*kgo.Record) chapter {
 	t.Helper()
-	stats := newStats()
 	var ch chapter
 	var d wire.SampleDecoder
 	for _, rec := range recs {
@@ -85,16 +84,16 @@ func chapterOf(t *testing.T, recs []*kgo.Record) chapter {
 			cutSamples(b, rec.Timestamp.UnixMilli())
 			ch.samples = append(ch.samples, b)
 		case schemas.StreamAllocations:
-			e, _ = decodeRef(refAllocations, rec, stats)
+			e, _ = decodeRef(refAllocations, rec)
 			ch.allocations = append(ch.allocations, e.rows.([]schemas.Allocation)...)
 		case schemas.StreamResources:
-			e, _ = decodeRef(refResources, rec, stats)
+			e, _ = decodeRef(refResources, rec)
 			ch.resources = append(ch.resources, e.rows.([]schemas.Resource)...)
 		case schemas.StreamPrices:
-			e, _ = decodeRef(refPrices, rec, stats)
+			e, _ = decodeRef(refPrices, rec)
 			ch.prices = append(ch.prices, e.rows.([]schemas.Price)...)
 		case schemas.StreamTags:
-			e, _ = decodeRef(refTags, rec, stats)
+			e, _ = decodeRef(refTags, rec)
 			ch.tags = append(ch.tags, e.rows.([]schemas.Tag)...)
 		}
 	}

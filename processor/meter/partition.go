@@ -24,12 +24,11 @@ type partition struct {
 	number    int32
 	engine    Engine
 	committed state
-	at        Position      // what the engine reflects, beside the samples below next
-	processes int64         // offset of the next record of processes
-	marked    bool          // beside that offset it is committed which samples are metered
-	next      int64         // offset of the next samples record
-	time      int64         // append time of the last one, Unix ms
-	fed       [refCount]int // entries of the reference log that the engine has
+	at        Position // what the engine reflects, beside the samples below next
+	processes int64    // offset of the next record of processes
+	marked    bool     // beside that offset it is committed which samples are metered
+	next      int64    // offset of the next samples record
+	time      int64    // append time of the last one, Unix ms
 	refTimes  [refCount]int64
 	dirty     bool                 // inputs came since the last Advance
 	gaps      []schemas.DeadLetter // what went unread, until it is committed that it was told
@@ -73,11 +72,12 @@ func (p *partition) feed(v *view, f *feeding, report func(schemas.DeadLetter)) {
 	room := f.room
 	for i := range v.topics {
 		t := &v.topics[i]
-		for ; p.fed[i] < len(t.entries) && room > 0; room-- {
-			e := &t.entries[p.fed[i]]
+		rest := t.entries[t.search(p.at.Refs[i]):]
+		for ; len(rest) > 0 && room > 0; room-- {
+			e := &rest[0]
+			rest = rest[1:]
 			f.note(i, e)
 			p.addRows(e.rows)
-			p.fed[i]++
 			p.at.Refs[i], p.refTimes[i] = e.offset+1, e.time
 			if p.number != 0 {
 				continue
@@ -86,21 +86,12 @@ func (p *partition) feed(v *view, f *feeding, report func(schemas.DeadLetter)) {
 				report(l)
 			}
 		}
-		if p.fed[i] == len(t.entries) {
-			p.at.Refs[i], p.refTimes[i] = t.next, t.time
+		next := t.next
+		if n := v.namedFrom(p.at.Applied); i == refTicks && n < len(v.named) {
+			next = min(next, v.named[n].offset) // to be read again until it is applied
 		}
-	}
-}
-
-// feedBelow gives a fresh engine the events below refs. What is wrong with them
-// has been reported.
-func (p *partition) feedBelow(v *view, f *feeding, refs Refs) {
-	for i := range v.topics {
-		entries := v.topics[i].entries
-		for p.fed[i] < len(entries) && entries[p.fed[i]].offset < refs[i] {
-			f.note(i, &entries[p.fed[i]])
-			p.addRows(entries[p.fed[i]].rows)
-			p.fed[i]++
+		if len(rest) == 0 && next > p.at.Refs[i] { // a log that was opened anew may be behind
+			p.at.Refs[i], p.refTimes[i] = next, t.time
 		}
 	}
 }

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gpumeter/gpumeter/schemas"
 )
@@ -25,6 +26,12 @@ func refStreams() [refCount]string {
 
 func refTopic(ref int) string { return schemas.Prefix + refStreams()[ref] }
 
+// refOf is the reference topic of that name, -1 = none.
+func refOf(topic string) int {
+	streams := refStreams()
+	return slices.Index(streams[:], streamOf(topic))
+}
+
 // Refs holds, for each reference topic, the offset of the next record: of
 // allocations, resources, prices, tags and ticks.
 type Refs [refCount]int64
@@ -39,10 +46,25 @@ func (r Refs) below(o Refs) bool {
 	return true
 }
 
+// least and most are, topic by topic, the lower and the higher of two offsets.
+func (r Refs) least(o Refs) Refs {
+	for i := range r {
+		r[i] = min(r[i], o[i])
+	}
+	return r
+}
+
+func (r Refs) most(o Refs) Refs {
+	for i := range r {
+		r[i] = max(r[i], o[i])
+	}
+	return r
+}
+
 // A Position says what the published cells of one samples partition reflect,
 // beside the samples below the committed offset. It is that offset's metadata.
 type Position struct {
-	Refs    Refs  // reference events below these offsets
+	Refs    Refs  // reference events below these offsets; ticks that name a horizon have been applied
 	Horizon int64 // horizon in Unix ms, 0 = none yet
 	Final   bool  // every window before the horizon is final
 	Applied int64 // ticks that name a horizon and lie below this offset have been applied

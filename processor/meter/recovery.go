@@ -37,6 +37,9 @@ func (s *shell) adopt(ctx context.Context) error {
 			return err
 		}
 		s.parts = parts
+		if err := s.follow(ctx); err != nil {
+			return err
+		}
 		for n, p := range s.parked {
 			if parts[n] != p {
 				p.close(s)
@@ -132,13 +135,13 @@ func (s *shell) recover(ctx context.Context, committed kadm.OffsetResponses, fre
 		return err
 	}
 	to := make(map[int32]int64, len(fresh))
+	var since []history
 	for _, p := range fresh {
-		if err := s.log.wait(ctx, p.at.Refs); err != nil {
-			return err
-		}
-		v := s.log.view()
-		p.feedBelow(&v, &feeding{guard: s.guard}, p.at.Refs)
+		since = append(since, history{p, p.resumesAtRefs(), p.at.Refs})
 		to[p.number] = p.committed.offset
+	}
+	if err := s.rereadRefs(ctx, since); err != nil {
+		return err
 	}
 	if err := s.reread(ctx, fresh, from, to); err != nil {
 		return err
@@ -162,6 +165,7 @@ func (s *shell) recover(ctx context.Context, committed kadm.OffsetResponses, fre
 // from says where their samples go on.
 func (s *shell) resume(ctx context.Context, fresh []*partition, from map[int32]int64) error {
 	var with []*partition
+	var before []history
 	again, to := make(map[int32]int64), make(map[int32]int64)
 	for _, p := range fresh {
 		if p.saved == nil {
@@ -169,12 +173,10 @@ func (s *shell) resume(ctx context.Context, fresh []*partition, from map[int32]i
 		}
 		with = append(with, p)
 		again[p.number], to[p.number], from[p.number] = p.saved.Again, p.saved.Samples, p.saved.Samples
-		if err := s.log.wait(ctx, p.saved.position.Refs); err != nil {
-			return err
-		}
-		v := s.log.view()
-		p.skip(&v, refAllocations, p.saved.position.Refs[refAllocations])
-		p.feedBelow(&v, &feeding{guard: s.guard}, p.saved.position.Refs)
+		before = append(before, history{p, Refs{refAllocations: p.saved.position.Refs[refAllocations]}, p.saved.position.Refs}) // the archive has the allocations
+	}
+	if err := s.rereadRefs(ctx, before); err != nil {
+		return err
 	}
 	if err := s.reread(ctx, with, again, to); err != nil {
 		return err

@@ -23,8 +23,9 @@ import (
 // A shell is one session of a meter: the loop, and what it owns.
 type shell struct {
 	*Meter
-	partitions int32 // of samples
-	log        *refLog
+	partitions int32   // of samples
+	log        *refLog // nil while nothing is owned
+	reference  *quarantine.Guard
 	member     *member.Member
 	adopted    int // changes of the assignment that parts reflect
 	adm        *kadm.Client
@@ -45,9 +46,9 @@ type shell struct {
 // a broker that is slow, but not one that is gone.
 const stopWithin = 5 * time.Second
 
-func (m *Meter) newShell(partitions int32, log *refLog, self *member.Member, adm *kadm.Client) *shell {
+func (m *Meter) newShell(partitions int32, self *member.Member, adm *kadm.Client) *shell {
 	s := &shell{
-		Meter: m, partitions: partitions, log: log, member: self, adm: adm,
+		Meter: m, partitions: partitions, member: self, adm: adm,
 		parts: make(map[int32]*partition), parked: make(map[int32]*partition),
 	}
 	s.out.member, s.out.keys = self, kgo.StickyKeyPartitioner(nil).ForTopic("")
@@ -61,6 +62,7 @@ func (s *shell) run(ctx context.Context) error {
 	work, stop := member.Outlive(ctx, s.stopWithin)
 	defer stop()
 	defer s.closeAll()
+	defer s.closeLog()
 	if s.cfg.StateDir != "" {
 		var err error
 		if s.ledger, err = s.ledgerOf(ctx); err != nil {
@@ -175,9 +177,12 @@ func (s *shell) takeProcesses(rec *kgo.Record) {
 // mark lists where the inputs end when there are new ticks, one request a
 // second.
 func (s *shell) mark(ctx context.Context) error {
-	v := s.log.view()
-	if len(s.parts) == 0 || !s.clock.news(&v) {
+	if len(s.parts) == 0 {
 		return nil
+	}
+	v, err := s.log.view()
+	if err != nil || !s.clock.news(&v) {
+		return err
 	}
 	samples, refs, err := s.ends(ctx)
 	if err != nil {
@@ -218,7 +223,10 @@ func (s *shell) advance() {
 // feed gives all engines what is new in the reference log. While the guard is
 // careful, a turn has one record of any kind.
 func (s *shell) feed(numbers []int32) {
-	v := s.log.view()
+	if len(numbers) == 0 {
+		return
+	}
+	v, _ := s.log.view() // the next turn asks why there is no more
 	f := feeding{guard: s.guard, room: math.MaxInt}
 	if s.guard.Careful() {
 		f.room = max(0, 1-s.polled)
@@ -226,6 +234,7 @@ func (s *shell) feed(numbers []int32) {
 	for _, n := range numbers {
 		s.parts[n].feed(&v, &f, s.out.Report)
 	}
+	s.log.drop(s.refsOfAll())
 	s.guard.Turn(s.polled + f.entries)
 }
 
