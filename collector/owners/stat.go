@@ -37,7 +37,7 @@ func parseStat(text string) (stat, error) {
 	s := stat{comm: text[open+1 : last]}
 	f := strings.Fields(text[last+1:])
 	const start = 19 // field 22 of proc(5), which counts from 1 and has two before these
-	if len(f) <= start || len(f[0]) != 1 {
+	if len(f) <= start || len(f[0]) != 1 || f[0][0] < 'A' || f[0][0] > 'z' {
 		return stat{}, errStat
 	}
 	s.state = f[0][0]
