@@ -8,6 +8,7 @@ type account struct {
 	res    *resource
 	blocks []*block // by base
 	upTo   int64    // end of the last window published; forever = none
+	since  int64    // beginning of the first; never = none
 }
 
 // blockLen windows share a block.
@@ -32,7 +33,10 @@ func (g *gpu) account(res *resource) *account {
 			return a
 		}
 	}
-	a := &account{res: res, upTo: g.hot} // of cold time there may be cells
+	a := &account{res: res, upTo: g.hot, since: never}
+	if g.hot != forever {
+		a.since = forever // of cold time there may be cells
+	}
 	g.accounts = append(g.accounts, a)
 	return a
 }
@@ -56,11 +60,24 @@ func (e *Engine) fingerprint(g *gpu, a *account, window int64) *uint64 {
 	return &a.blocks[i].cells[window-base]
 }
 
-// forget drops the blocks that end before a window number.
-func (a *account) forget(window int64) {
-	n := 0
-	for n < len(a.blocks) && a.blocks[n].base+blockLen <= window {
-		n++
+// unheard tells that nothing can have been published of a window.
+func (e *Engine) unheard(g *gpu, a *account, window int64) bool {
+	base := floorTo(window, blockLen)
+	_, found := slices.BinarySearchFunc(a.blocks, base, func(b *block, base int64) int { return compareInt(b.base, base) })
+	return !found && base*e.cfg.Window >= g.hot
+}
+
+// forget drops the blocks that lie between two instants, and tells whether there
+// were any.
+func (a *account) forget(from, to, window int64) bool {
+	i := 0
+	for i < len(a.blocks) && a.blocks[i].base*window < from {
+		i++
 	}
-	a.blocks = slices.Delete(a.blocks, 0, n)
+	j := i
+	for j < len(a.blocks) && (a.blocks[j].base+blockLen)*window <= to {
+		j++
+	}
+	a.blocks = slices.Delete(a.blocks, i, j)
+	return j > i
 }

@@ -16,6 +16,9 @@ func (e *Engine) Advance(horizon int64, final bool, out Output) {
 		e.countAll()
 	}
 	e.applyReferences()
+	if due && out != nil {
+		e.postpone(final)
+	}
 	e.restate(out)
 	if due {
 		e.closeWindows(final, out)
@@ -73,44 +76,22 @@ func (e *Engine) applyReferences() {
 	e.newRules = e.newRules[:0]
 }
 
-// restate recomputes what is marked in final windows.
-func (e *Engine) restate(out Output) {
-	for _, g := range e.marked {
-		for _, m := range g.settle(e.cfg.Window, e.final) {
-			if m.from < g.lost {
-				e.tooLate(g, out)
-				m.from = g.lost
-			}
-			e.restateCold(g, m.from, min(m.to, g.hot), out)
-			e.each(g, max(m.from, g.hot), m.to, true, out)
-		}
-		g.marks, g.marked = g.marks[:0], false
-	}
-	e.marked = e.marked[:0]
-}
-
 // closeWindows makes windows final whose grace is over, and publishes early results.
 func (e *Engine) closeWindows(final bool, out Output) {
-	w := e.cfg.Window
-	upTo := max(e.final, floorTo(e.horizon-e.cfg.Grace, w))
-	if final {
-		upTo = max(e.final, floorTo(e.horizon+w-1, w))
-		e.replayed = true
-	}
+	w, upTo := e.cfg.Window, e.closing(final)
+	e.replayed = e.replayed || final
 	early := floorTo(e.horizon+w-1, w)
 	if e.cfg.EarlyEvery == 0 {
 		early = upTo
 	}
 	from := e.final
-	if out == nil && from == forever {
-		e.lost = max(e.lost, floorTo(e.horizon-e.cfg.KeepSamples, w))
-	}
 	for i, g := range e.gpus {
 		e.fetchAhead(i)
 		if out == nil {
-			g.lost = max(g.lost, e.lost)
+			e.assumeClosed(g, upTo)
+		} else {
+			e.each(g, max(from, g.lost, g.hot), upTo, true, out)
 		}
-		e.each(g, max(from, g.lost, g.hot), upTo, true, out)
 		e.each(g, max(upTo, e.untouched(g)), early, false, out)
 		g.low, g.seen = never, e.horizon
 		if g.expires <= e.horizon {
@@ -129,6 +110,28 @@ func (e *Engine) closeWindows(final bool, out Output) {
 	if every := e.cfg.EarlyEvery; every > 0 {
 		e.due = min(e.due, floorTo(e.horizon, every)+every)
 	}
+}
+
+// closing is where the windows end that are final now.
+func (e *Engine) closing(final bool) int64 {
+	if final {
+		return max(e.final, floorTo(e.horizon+e.cfg.Window-1, e.cfg.Window))
+	}
+	return max(e.final, floorTo(e.horizon-e.cfg.Grace, e.cfg.Window))
+}
+
+// assumeClosed learns what a predecessor published of windows that are final now.
+// Of what is older than the samples that are kept nothing can be learned, nor
+// restated; what is behind it had not published.
+func (e *Engine) assumeClosed(g *gpu, upTo int64) {
+	from := max(e.final, g.hot)
+	if kept := floorTo(e.horizon-e.cfg.KeepSamples, e.cfg.Window); e.final == forever && g.beginning(e.cfg.Window) < kept {
+		g.lost = max(g.lost, kept)
+	}
+	if e.final != forever || !e.resumed {
+		e.pend(g, stretch{from, min(e.top(), upTo)})
+	}
+	e.each(g, max(from, g.lost, e.top()), upTo, true, nil)
 }
 
 // untouched is where the first window begins that is not as it was when early
@@ -171,6 +174,9 @@ func (e *Engine) each(g *gpu, from, to int64, final bool, out Output) {
 // cell that lost its rows is as if it had never been.
 func (e *Engine) publish(g *gpu, acc *account, window int64, final bool, out Output) {
 	e.compute(g, acc, window)
+	if len(e.cell.rows) == 0 && e.unheard(g, acc, window/e.cfg.Window) {
+		return
+	}
 	have := e.fingerprint(g, acc, window/e.cfg.Window)
 	now := uint64(0)
 	if len(e.cell.rows) > 0 {
@@ -187,7 +193,7 @@ func (e *Engine) publish(g *gpu, acc *account, window int64, final bool, out Out
 		h.final = schemas.FinalityFinal
 	}
 	*have = now
-	acc.upTo = max(acc.upTo, window+e.cfg.Window)
+	acc.upTo, acc.since = max(acc.upTo, window+e.cfg.Window), min(acc.since, window)
 	if out == nil {
 		return
 	}
@@ -210,15 +216,10 @@ func (e *Engine) age(g *gpu) {
 	w := e.cfg.Window
 	cut := floorTo(e.horizon-e.cfg.KeepSamples, w)
 	for _, s := range g.series {
-		if s.done > sampleBlockLen && s.at(sampleBlockLen).ts < cut {
+		if len(g.pending) == 0 && s.done > sampleBlockLen && s.at(sampleBlockLen).ts < cut {
 			e.forget(s, cut)
 			g.lost = max(g.lost, cut)
 		}
 	}
-	for _, acc := range g.accounts {
-		if len(acc.blocks) > 0 && (acc.blocks[0].base+blockLen)*w <= cut {
-			acc.forget(cut / w)
-			g.lost = max(g.lost, cut)
-		}
-	}
+	e.forgetCells(g, cut)
 }

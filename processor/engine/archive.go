@@ -33,6 +33,7 @@ const (
 	keyFrozen  = 'f' // allocation that is not: its end and its events
 	keyHint    = 'h' // node, gpu, chunk, allocation: a frozen one that may have held it then
 	keyEnds    = 'e' // end, frozen allocation
+	keyPending = 'p' // node, gpu: what of it is to be recomputed
 )
 
 // Err is the first error of the archive, nil while it works. An engine whose
@@ -78,6 +79,10 @@ func (e *Engine) load() error {
 		g.hot, g.base = hot, base
 		return nil
 	})
+	e.resumed = len(e.gpus) > 0
+	if err == nil {
+		err = e.loadBacklog()
+	}
 	if err == nil {
 		err = e.loadLive()
 	}

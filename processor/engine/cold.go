@@ -400,7 +400,7 @@ const forgetEvery = 24
 // before that. Its windows before that can no longer be restated.
 func (e *Engine) forgetCold(g *gpu) {
 	cut := floorTo(e.horizon-e.cfg.KeepSamples, e.chunk)
-	if cut < g.lost+forgetEvery*e.chunk {
+	if cut < g.lost+forgetEvery*e.chunk || len(g.pending) > 0 {
 		return
 	}
 	for _, s := range g.series {

@@ -16,6 +16,7 @@ type Config struct {
 	EarlyEvery  int64  // windows that are not final are published this often; 0 = never
 	KeepSamples int64  // samples are kept this long behind the horizon; what needs older ones is too late
 	LostBefore  int64  // samples of windows that begin before are not there: what was published of them stays; 0 = none
+	Backlog     int64  // cells of final windows that one Advance recomputes at most, give or take a window; 0 = all
 	Epsilon     uint32 // ppm; activity above it is active
 	IdleMemory  uint64 // bytes; memory in use from here on makes idle time idle_held
 	From        int64  // Unix ms: no resource exists before; 0 = each from its own beginning
@@ -53,6 +54,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("samples kept for %d ms: a window needs its samples until it is final, %d ms at least", c.KeepSamples, c.Window+c.Grace)
 	case c.Archive != nil && (c.Hot < 0 || c.Hot > c.KeepSamples):
 		return fmt.Errorf("%d ms in memory: it is at least 0 and at most the %d ms for which samples are kept", c.Hot, c.KeepSamples)
+	case c.Backlog < 0:
+		return fmt.Errorf("%d cells at once: it cannot be negative (0 = all)", c.Backlog)
 	case c.Epsilon > money.Whole:
 		return errors.New("epsilon above 1000000 ppm: no activity would ever count")
 	}

@@ -17,6 +17,7 @@ type Engine struct {
 	chunk    int64 // ms; what goes to the archive under one key
 	failed   error // the archive's first error
 	replayed bool  // the last Advance was the end of a replay
+	resumed  bool  // the archive knew GPUs at the beginning
 
 	nodes     map[string]*node
 	gpus      []*gpu // in the order in which they were named
@@ -38,7 +39,9 @@ type Engine struct {
 	ended     events        // allocations that may be frozen once their instant is cold
 	unsaved   []*allocation // whose events the archive does not have
 	marked    []*gpu
-	stirred   []*gpu // have activity to be said
+	pending   []*gpu  // have stretches to recompute
+	behind    []int64 // how far that has come: see backlog.go
+	stirred   []*gpu  // have activity to be said
 	watermark int64
 
 	// What there may be to report.

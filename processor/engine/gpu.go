@@ -26,14 +26,15 @@ type gpu struct {
 	stale    int64      // pieces from here on are to be built anew; never = none
 	cursor   int        // where the last search in pieces ended
 
-	marks  []stretch // stretches of final windows to recompute
-	marked bool      // in Engine.marked
-	low    int64     // earliest instant touched since early results were last computed
-	seen   int64     // horizon at that time
-	lost   int64     // windows that start before it can no longer be recomputed
-	base   int64     // holds that end before it, or there, may be in the archive alone
-	hot    int64     // what is before it lies in the archive; forever = nothing does
-	first  int64     // earliest event that names it; never = none
+	marks   []stretch // stretches of final windows that changed
+	marked  bool      // in Engine.marked
+	pending []stretch // those that are to be recomputed: whole windows, sorted; in Engine.pending if there are any
+	low     int64     // earliest instant touched since early results were last computed
+	seen    int64     // horizon at that time
+	lost    int64     // windows that start before it can no longer be recomputed
+	base    int64     // holds that end before it, or there, may be in the archive alone
+	hot     int64     // what is before it lies in the archive; forever = nothing does
+	first   int64     // earliest event that names it; never = none
 
 	stirred bool  // in Engine.stirred
 	expires int64 // known end of the piece that the horizon lies in; never = none
@@ -156,19 +157,11 @@ func (g *gpu) settle(window, final int64) []stretch {
 		g.marks[i].from = floorTo(g.marks[i].from, window)
 		g.marks[i].to = min(g.marks[i].to, final)
 	}
-	slices.SortFunc(g.marks, func(a, b stretch) int { return compareInt(a.from, b.from) })
-	out := g.marks[:0]
-	for _, m := range g.marks {
-		if m.from >= m.to {
-			continue
-		}
-		if n := len(out); n > 0 && m.from <= out[n-1].to {
-			out[n-1].to = max(out[n-1].to, m.to)
-			continue
-		}
-		out = append(out, m)
+	whole := slices.DeleteFunc(g.marks, func(m stretch) bool { return m.from >= m.to })
+	if len(whole) == 0 {
+		return nil
 	}
-	return out
+	return joined(whole)
 }
 
 // floorTo rounds down to a multiple of unit, below zero too.

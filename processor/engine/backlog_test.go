@@ -1,0 +1,246 @@
+package engine_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/gpumeter/gpumeter/processor/archive"
+	"github.com/gpumeter/gpumeter/processor/engine"
+	"github.com/gpumeter/gpumeter/schemas"
+)
+
+// A turn is what a shell commits: how many events the cells reflect, at which
+// horizon, and of what is behind how far it has come and as of which turns.
+type turn struct {
+	fed     int
+	horizon int64
+	behind  []int64
+	bases   []*turn
+}
+
+// A runner takes turns with an engine, as the shell does.
+type runner struct {
+	*engine.Engine
+	adds []func(*engine.Engine)
+	last *turn
+}
+
+func (r *runner) take(upTo int, horizon int64, out engine.Output) {
+	for _, add := range r.adds[r.last.fed:upTo] {
+		add(r.Engine)
+	}
+	r.Advance(horizon, false, out)
+	r.last = &turn{fed: upTo, horizon: horizon, behind: slices.Clone(r.Behind())}
+}
+
+// turns runs r over all turns, keeping what each commits.
+func (r *runner) turns(plan []turn, out engine.Output) (all []*turn) {
+	for _, p := range plan {
+		before := r.last
+		r.take(p.fed, p.horizon, out)
+		switch n := len(r.last.behind); {
+		case n > len(before.bases):
+			r.last.bases = append([]*turn{before}, before.bases...)
+		default:
+			r.last.bases = before.bases[len(before.bases)-n:]
+		}
+		all = append(all, r.last)
+	}
+	return all
+}
+
+// recover brings a fresh engine to what was committed, as of an archive that knows
+// the events below since.
+func (r *runner) recover(at *turn, since int) {
+	bring := func(t *turn, behind []int64) {
+		r.Hold(behind)
+		for ; r.last.fed < t.fed; r.last.fed++ {
+			r.adds[r.last.fed](r.Engine)
+		}
+		if t.horizon != 0 {
+			r.Advance(t.horizon, false, nil)
+		}
+	}
+	for i := len(at.bases) - 1; i >= 0; i-- {
+		if base := at.bases[i]; base.horizon != 0 && base.fed >= since {
+			bring(base, at.behind[i+1:])
+		}
+	}
+	bring(at, at.behind)
+	r.last = at
+}
+
+func drawPlan(t *rapid.T, events int) (plan []turn) {
+	fed, step := 0, int64(0)
+	for range rapid.IntRange(1, 12).Draw(t, "turns") {
+		fed = rapid.IntRange(fed, events).Draw(t, "fed")
+		step += rapid.Int64Range(0, 7).Draw(t, "steps") // of early results, which are due then
+		plan = append(plan, turn{fed: fed, horizon: worldStart + min(10_000*step, worldLen)})
+	}
+	return plan
+}
+
+// An engine dies with a backlog. A fresh one, brought over the turns that the
+// backlog is as of, publishes from then on what that one would have: nothing twice,
+// nothing less.
+func TestBacklogOutlivesItsEngine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawWorld(t)
+		adds := rapid.Permutation(in.adds()).Draw(t, "order")
+		cfg := in.config()
+		cfg.Backlog = rapid.Int64Range(1, 6).Draw(t, "backlog")
+		plan := drawPlan(t, len(adds))
+		died := rapid.IntRange(1, len(plan)).Draw(t, "died after")
+
+		old := &runner{Engine: newEngine(t, cfg), adds: adds, last: &turn{}}
+		published := newLedger(discard{t})
+		at := old.turns(plan[:died], published)[died-1]
+		fresh := &runner{Engine: newEngine(t, cfg), adds: adds, last: &turn{}}
+		fresh.recover(at, 0)
+
+		got, want := newLedger(discard{t}), newLedger(discard{t})
+		old.turns(plan[died:], want)
+		fresh.turns(plan[died:], got)
+		for _, r := range []struct {
+			*runner
+			out *ledger
+		}{{old, want}, {fresh, got}} {
+			for _, add := range adds[r.last.fed:] {
+				add(r.Engine)
+			}
+			finish(r.Engine, in.horizon, r.out)
+		}
+		if !maps.Equal(got.revision, want.revision) {
+			t.Errorf("revisions published after recovery\n got %v\nwant %v", got.revision, want.revision)
+		}
+		sameCells(t, got, want)
+		published.merge(got)
+		sameCells(t, published, atOnce(t, in))
+	})
+}
+
+// merge puts what another ledger has over l.
+func (l *ledger) merge(o *ledger) {
+	maps.Copy(l.cells, o.cells)
+}
+
+// The same with an archive, which is as of an earlier turn, or of none.
+func TestBacklogOutlivesItsEngineWithArchive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawWorld(t)
+		adds := in.adds()
+		order := rapid.Permutation(numbers(len(adds))).Draw(t, "order")
+		ordered := make([]func(*engine.Engine), len(order))
+		for i, k := range order {
+			ordered[i] = adds[k]
+		}
+		memory, cfg := &archive.Memory{}, in.config()
+		cfg.Archive, cfg.Hot = sound{memory, t}, rapid.SampledFrom([]int64{0, 20_000, 100_000}).Draw(t, "hot")
+		cfg.Backlog = rapid.Int64Range(1, 6).Draw(t, "backlog")
+		plan := drawPlan(t, len(adds))
+		copied := rapid.IntRange(1, len(plan)).Draw(t, "copied after")
+		died := rapid.IntRange(copied, len(plan)).Draw(t, "died after")
+
+		old, published := &runner{Engine: newEngine(t, cfg), adds: ordered, last: &turn{}}, newLedger(discard{t})
+		saved := old.turns(plan[:copied], published)[copied-1]
+		archived, oldest := memory.Clone(), old.Oldest()
+		if !old.Settled() { // a shell keeps the archive that it had: none
+			saved, archived, oldest = &turn{}, &archive.Memory{}, 0
+		}
+		at := saved
+		if died > copied {
+			more := old.turns(plan[copied:died], published)
+			at = more[len(more)-1]
+		} else {
+			at = old.last
+		}
+		cfg.Archive = sound{archived, t}
+		fresh := &runner{Engine: newEngine(t, cfg), adds: ordered, last: &turn{}}
+		if saved.horizon != 0 {
+			add(fresh.Engine, adds, in.without(order[:saved.fed], oldest))
+			fresh.Hold(saved.behind)
+			fresh.Advance(saved.horizon, false, nil)
+			fresh.last = &turn{fed: saved.fed}
+		}
+		fresh.recover(at, saved.fed)
+
+		got, want := newLedger(discard{t}), newLedger(discard{t})
+		old.turns(plan[died:], want)
+		fresh.turns(plan[died:], got)
+		for _, r := range []struct {
+			*runner
+			out *ledger
+		}{{old, want}, {fresh, got}} {
+			for _, add := range ordered[r.last.fed:] {
+				add(r.Engine)
+			}
+			finish(r.Engine, in.horizon, r.out)
+			works(t, r.Engine)
+		}
+		if !maps.Equal(got.revision, want.revision) {
+			t.Errorf("revisions published after recovery\n got %v\nwant %v", got.revision, want.revision)
+		}
+		published.merge(got)
+		sameCells(t, published, atOnce(t, in))
+	})
+}
+
+// A resource of ten years ago comes to an engine that keeps 45 days. All of it is
+// published, the newest windows first, some at a time, and an engine that takes
+// over in the middle goes on.
+func TestResourceOfTenYears(t *testing.T) {
+	const hour, year = 3_600_000, 365 * 24 * 3_600_000
+	cfg := config()
+	cfg.Window, cfg.EarlyEvery, cfg.Backlog = hour, 0, 5_000
+	old := schemas.Resource{Node: "n", Resource: "r", Provider: "p", GPUs: []string{"g0", "g1"}, From: worldStart - 10*year, PricingCategory: "owned", IdleWatts: schemas.Absent32}
+	start := old
+	start.From, start.Resource, start.Node = worldStart-hour, "other", "m"
+	adds := []func(*engine.Engine){
+		func(e *engine.Engine) { e.AddResource(&start) },
+		func(e *engine.Engine) { e.AddResource(&old) },
+	}
+	for _, fed := range [][]int{{1, 2, 2, 2}, {2, 2, 2, 2}} { // beside another, or as the first of all
+		plan := make([]turn, len(fed))
+		for i := range plan {
+			plan[i] = turn{fed: fed[i], horizon: worldStart + int64(i)*10_000}
+		}
+		l := newLedger(t)
+		first := &runner{Engine: newEngine(t, cfg), adds: adds, last: &turn{}}
+		before := 0
+		for _, p := range plan {
+			first.turns([]turn{p}, l)
+			if n := len(l.cells) - before; n > 5_000+4 {
+				t.Errorf("an Advance published %d cells", n)
+			}
+			before = len(l.cells)
+		}
+		heir := &runner{Engine: newEngine(t, cfg), adds: adds, last: &turn{}}
+		heir.recover(first.last, 0)
+		if b := heir.Backlog(); b.Resource != "r" || b.Since != old.From-old.From%hour || b.Cells <= 0 {
+			t.Errorf("backlog %+v", b)
+		}
+		finish(heir.Engine, worldStart+hour, l)
+		want := newLedger(t)
+		cfg.Backlog = 0
+		all := newEngine(t, cfg)
+		cfg.Backlog = 5_000
+		for _, add := range adds {
+			add(all)
+		}
+		all.Advance(worldStart+hour, true, want)
+		if len(want.cells) < 2*10*365*24 || len(l.cells) != len(want.cells) {
+			t.Errorf("%d cells, want %d", len(l.cells), len(want.cells))
+		}
+		for k, n := range l.revision {
+			if n != 1 && k.window < worldStart-hour {
+				t.Fatalf("%v was published %d times", k, n)
+			}
+		}
+		if len(l.letters) != 0 {
+			t.Errorf("%+v", l.letters)
+		}
+	}
+}
