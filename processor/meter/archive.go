@@ -104,6 +104,7 @@ func (s *shell) makeEngine(p *partition) (err error) {
 	if p.archive != nil {
 		cfg.Archive = p.archive
 	}
+	cfg.Backlog = s.step
 	if p.engine, err = s.cfg.NewEngine(cfg); err != nil {
 		return fmt.Errorf("making the engine of partition %d: %w", p.number, err)
 	}
@@ -195,7 +196,7 @@ func (p *partition) close(s *shell) {
 
 // save makes the archive of p one as of what is committed.
 func (s *shell) save(p *partition) error {
-	if p.archive == nil || p.committed.position.Horizon == 0 {
+	if p.archive == nil || p.committed.position.Horizon == 0 || !p.engine.Settled() {
 		return nil
 	}
 	if window := p.committed.position.Horizon / s.cfg.Engine.Window; window != p.trail.window {
@@ -242,7 +243,7 @@ func (p *partition) resumesAtRefs() Refs {
 // catchUp lets an engine that rereads many samples archive what is old: it moves as
 // far as what it has read allows, publishing nothing.
 func (s *shell) catchUp(p *partition, rows int64) error {
-	if p.archive == nil || p.at.Horizon == 0 || p.next <= p.resumesAt() {
+	if p.archive == nil || p.reach == 0 || p.next <= p.resumesAt() {
 		return nil
 	}
 	if p.unadvanced += rows; p.unadvanced < s.rebuildRows {
@@ -250,7 +251,7 @@ func (s *shell) catchUp(p *partition, rows int64) error {
 	}
 	p.unadvanced = 0
 	s.guard.Rest() // a disk that fails here is not the record's doing
-	p.engine.Advance(min(p.time, p.at.Horizon), false, nil)
+	p.engine.Advance(min(p.time, p.reach), false, nil)
 	return p.archive.Commit(nil)
 }
 

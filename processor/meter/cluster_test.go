@@ -107,10 +107,18 @@ type running struct {
 
 func start(t *testing.T, cfg Config) *running {
 	t.Helper()
+	return startInSteps(t, cfg, stepCells)
+}
+
+// startInSteps starts a member whose turns recompute so many cells of what reaches
+// back far.
+func startInSteps(t *testing.T, cfg Config, step int64) *running {
+	t.Helper()
 	m, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.step = step
 	return run(t, m)
 }
 

@@ -30,6 +30,10 @@ type Engine interface {
 	AddPrice(*schemas.Price)
 	AddTag(*schemas.Tag)
 	Advance(horizon int64, final bool, out engine.Output)
+	Behind() []int64     // what the last Advance left for the next ones
+	Hold(behind []int64) // of a fresh engine: what its predecessor had left
+	Backlog() engine.Backlog
+	Settled() bool // an archive as of now can be begun with
 	Oldest() int64 // samples before it are in the archive
 	Err() error    // of the archive
 }

@@ -170,7 +170,7 @@ func TestMetrics(t *testing.T) {
 	rows(c, schemas.Tick{})
 	c.finish(s.horizon)
 	// The lag is shown after the commit that the tick was awaited by.
-	for _, name := range []string{"rows", "cells", "cost_rows", "transactions", "aborts", "dead_letters", "recoveries", "recovery_time", "horizon_lag"} {
+	for _, name := range []string{"rows", "cells", "cost_rows", "transactions", "aborts", "dead_letters", "recoveries", "recovery_time", "horizon_lag", "backlog"} {
 		await(t, "metric "+name, func() bool { return collected(t, reader)["gpumeter.processor."+name] })
 	}
 }

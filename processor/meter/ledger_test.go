@@ -53,6 +53,14 @@ func (l *ledger) Oldest() int64 { return 0 }
 
 func (l *ledger) Err() error { return nil }
 
+func (l *ledger) Behind() []int64 { return nil }
+
+func (l *ledger) Hold([]int64) {}
+
+func (l *ledger) Backlog() engine.Backlog { return engine.Backlog{} }
+
+func (l *ledger) Settled() bool { return true }
+
 func (l *ledger) AddSamples(b *schemas.Samples) {
 	if l.cfg.Owns != nil && !l.cfg.Owns(b.Node) {
 		panic("samples of another partition's node " + b.Node)

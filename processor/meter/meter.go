@@ -26,6 +26,7 @@ type Meter struct {
 	stats   *Stats
 	metrics metric.Registration
 
+	step        int64 // cells that a turn recomputes of what reaches back far, of each partition
 	rebuildRows int64 // after how many samples an engine that rereads a topic is advanced
 
 	stopWithin time.Duration     // what a stop leaves for the open transaction to end
@@ -34,6 +35,7 @@ type Meter struct {
 	mu       sync.Mutex
 	progress map[int32]Progress
 	lag      map[int32]time.Duration
+	backlog  map[int32]int64
 }
 
 // Progress is how far an owned partition is, as committed.
@@ -50,8 +52,8 @@ func New(cfg Config) (*Meter, error) {
 		return nil, fmt.Errorf("meter: %w", err)
 	}
 	m := &Meter{
-		cfg: cfg, stats: newStats(), stopWithin: stopWithin, rebuildRows: rebuildRows,
-		progress: make(map[int32]Progress), lag: make(map[int32]time.Duration),
+		cfg: cfg, stats: newStats(), stopWithin: stopWithin, rebuildRows: rebuildRows, step: stepCells,
+		progress: make(map[int32]Progress), lag: make(map[int32]time.Duration), backlog: make(map[int32]int64),
 	}
 	if err := m.instrument(cfg.Meter); err != nil {
 		return nil, fmt.Errorf("meter: %w", err)
@@ -188,8 +190,10 @@ func (m *Meter) report(parts map[int32]*partition, now int64) {
 	defer m.mu.Unlock()
 	clear(m.progress)
 	clear(m.lag)
+	clear(m.backlog)
 	for n, p := range parts {
 		m.progress[n] = Progress{Partition: n, Samples: p.committed.offset, Position: p.committed.position}
+		m.backlog[n] = p.backlog()
 		if now != 0 && p.at.Horizon != 0 {
 			m.lag[n] = time.Duration(max(0, now-p.at.Horizon)) * time.Millisecond
 		}

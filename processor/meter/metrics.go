@@ -38,6 +38,11 @@ func (m *Meter) instrument(meter metric.Meter) (err error) {
 	if failed == nil && err != nil {
 		failed = fmt.Errorf("metric horizon_lag: %w", err)
 	}
+	backlog, err := meter.Int64ObservableGauge("gpumeter.processor.backlog", metric.WithUnit("{cell}"),
+		metric.WithDescription("Cells that a change of long ago has still to restate, of an owned partition, at most."))
+	if failed == nil && err != nil {
+		failed = fmt.Errorf("metric backlog: %w", err)
+	}
 	if failed != nil {
 		return failed
 	}
@@ -56,16 +61,23 @@ func (m *Meter) instrument(meter metric.Meter) (err error) {
 		o.ObserveInt64(aborts, s.Aborts)
 		o.ObserveInt64(recoveries, s.Recoveries)
 		o.ObserveFloat64(recovery, s.RecoveryTime.Seconds())
-		m.observeLag(o, lag)
+		m.observePartitions(o, lag, backlog)
 		return nil
-	}, rows, cells, costRows, activity, transactions, aborts, letters, recoveries, recovery, lag)
+	}, rows, cells, costRows, activity, transactions, aborts, letters, recoveries, recovery, lag, backlog)
 	return err
 }
 
-func (m *Meter) observeLag(o metric.Observer, lag metric.Float64Observable) {
+func (m *Meter) observePartitions(o metric.Observer, lag metric.Float64Observable, backlog metric.Int64Observable) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for partition, d := range m.lag {
-		o.ObserveFloat64(lag, d.Seconds(), metric.WithAttributes(attribute.String("partition", strconv.Itoa(int(partition)))))
+		o.ObserveFloat64(lag, d.Seconds(), of(partition))
 	}
+	for partition, n := range m.backlog {
+		o.ObserveInt64(backlog, n, of(partition))
+	}
+}
+
+func of(partition int32) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("partition", strconv.Itoa(int(partition))))
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gpumeter/gpumeter/processor/archive"
+	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/schemas/wire"
@@ -31,6 +32,8 @@ type partition struct {
 	time      int64    // append time of the last one, Unix ms
 	refTimes  [refCount]int64
 	dirty     bool                 // inputs came since the last Advance
+	reach     int64                // while it is recovered: the horizon to which what it is fed belongs,
+	fed       Refs                 // and the reference events that it has
 	gaps      []schemas.DeadLetter // what went unread, until it is committed that it was told
 
 	archive    *archive.Disk // nil = the engine holds all in memory
@@ -49,6 +52,10 @@ func (p *partition) changed() bool { return p.committed != p.state() }
 func (p *partition) reader() *reader {
 	return &reader{partition: p.number, next: p.next, time: p.time, refs: p.at.Refs, refTimes: p.refTimes}
 }
+
+// full reports whether so many large changes are under way that no other may begin:
+// reference events wait until one is done, and so does the horizon.
+func (p *partition) full() bool { return p.at.Behind.Levels == engine.MaxBehind }
 
 // A feeding is what a turn gives the engines of the reference log.
 type feeding struct {

@@ -1,9 +1,12 @@
 package meter
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
 )
 
@@ -67,8 +70,52 @@ type Position struct {
 	Refs    Refs  // reference events below these offsets; ticks that name a horizon have been applied
 	Horizon int64 // horizon in Unix ms, 0 = none yet
 	Final   bool  // every window before the horizon is final
-	Applied int64 // ticks that name a horizon and lie below this offset have been applied
+	Applied int64 // ticks that name a horizon and lie below this offset have been applied, and all of it published
 	Topics  Topics
+	Behind  Behind
+}
+
+// Behind says what of the cells does not reflect all that yet: see engine.Behind.
+// Windows that begin before the first level are as of its base, those before the
+// second as of that one's, and so on. Unused levels are zero.
+type Behind struct {
+	Levels int
+	Level  [engine.MaxBehind]Level
+}
+
+// A Level is a large change that is being recomputed, from the newest window down.
+type Level struct {
+	Before  int64 // Unix ms: windows from here on have been published
+	Samples int64 // the base: samples below this offset, and as in Position
+	Refs    Refs
+	Horizon int64
+	Final   bool
+}
+
+// tops lists how far the levels from the k-th on have come.
+func (b *Behind) tops(k int) []int64 {
+	tops := make([]int64, 0, b.Levels)
+	for i := k; i < b.Levels; i++ {
+		tops = append(tops, b.Level[i].Before)
+	}
+	return tops
+}
+
+// follow takes over from the engine what is behind. base is what was published
+// before this turn: what a new level is as of.
+func (b *Behind) follow(tops []int64, base state) {
+	was := b.Level[:b.Levels]
+	next := Behind{Levels: len(tops)}
+	if more := len(tops) - len(was); more > 0 {
+		next.Level[0] = Level{Samples: base.offset, Refs: base.position.Refs, Horizon: base.position.Horizon, Final: base.position.Final}
+		copy(next.Level[1:], was)
+	} else {
+		copy(next.Level[:], was[-more:])
+	}
+	for i, top := range tops {
+		next.Level[i].Before = top
+	}
+	*b = next
 }
 
 // Topics are fingerprints of the topics that the offsets are of: of samples, and
@@ -90,20 +137,38 @@ func parseMark(text string) (samples uint32) {
 	return samples
 }
 
-const positionFormat = "gpumeter/2 refs=%d,%d,%d,%d,%d horizon=%d final=%t applied=%d topics=%d,%d,%d,%d,%d,%d"
+const (
+	positionFormat = "gpumeter/2 refs=%d,%d,%d,%d,%d horizon=%d final=%t applied=%d topics=%d,%d,%d,%d,%d,%d"
+	behindMark     = " behind="
+	levelFormat    = "%d as=%d refs=%d,%d,%d,%d,%d horizon=%d final=%t"
+)
 
 // String is the metadata text: what `kafka-consumer-groups --describe` and
 // other tools show, and what ParsePosition reads.
 func (p Position) String() string {
-	return fmt.Sprintf(positionFormat, p.Refs[0], p.Refs[1], p.Refs[2], p.Refs[3], p.Refs[4], p.Horizon, p.Final, p.Applied,
+	text := fmt.Sprintf(positionFormat, p.Refs[0], p.Refs[1], p.Refs[2], p.Refs[3], p.Refs[4], p.Horizon, p.Final, p.Applied,
 		p.Topics[0], p.Topics[1], p.Topics[2], p.Topics[3], p.Topics[4], p.Topics[5])
+	for _, l := range p.Behind.Level[:p.Behind.Levels] {
+		text += behindMark + fmt.Sprintf(levelFormat, l.Before, l.Samples, l.Refs[0], l.Refs[1], l.Refs[2], l.Refs[3], l.Refs[4], l.Horizon, l.Final)
+	}
+	return text
 }
 
 // ParsePosition reads what String wrote, and nothing else.
 func ParsePosition(text string) (Position, error) {
 	var p Position
-	_, err := fmt.Sscanf(text, positionFormat, &p.Refs[0], &p.Refs[1], &p.Refs[2], &p.Refs[3], &p.Refs[4], &p.Horizon, &p.Final, &p.Applied,
+	parts := strings.Split(text, behindMark)
+	_, err := fmt.Sscanf(parts[0], positionFormat, &p.Refs[0], &p.Refs[1], &p.Refs[2], &p.Refs[3], &p.Refs[4], &p.Horizon, &p.Final, &p.Applied,
 		&p.Topics[0], &p.Topics[1], &p.Topics[2], &p.Topics[3], &p.Topics[4], &p.Topics[5])
+	for _, part := range parts[1:] {
+		if p.Behind.Levels == len(p.Behind.Level) {
+			break // then it is not what String writes
+		}
+		l := &p.Behind.Level[p.Behind.Levels]
+		p.Behind.Levels++
+		_, failed := fmt.Sscanf(part, levelFormat, &l.Before, &l.Samples, &l.Refs[0], &l.Refs[1], &l.Refs[2], &l.Refs[3], &l.Refs[4], &l.Horizon, &l.Final)
+		err = errors.Join(err, failed)
+	}
 	if err != nil || p.String() != text {
 		return Position{}, fmt.Errorf("offset metadata %.100q is not a position of this processor: another program has committed to its group", text)
 	}

@@ -27,6 +27,12 @@ func TestPositionRoundTrip(t *testing.T) {
 			p.Topics[i] = rapid.Uint32().Draw(t, "topic")
 		}
 		p.Horizon, p.Final, p.Applied = offset.Draw(t, "horizon"), rapid.Bool().Draw(t, "final"), offset.Draw(t, "applied")
+		p.Behind.Levels = rapid.IntRange(0, len(p.Behind.Level)).Draw(t, "levels")
+		for i := range p.Behind.Levels {
+			l := &p.Behind.Level[i]
+			l.Before, l.Samples = rapid.Int64().Draw(t, "before"), rapid.Int64Range(-1, math.MaxInt64).Draw(t, "samples")
+			l.Refs, l.Horizon, l.Final = Refs{offset.Draw(t, "ref of a level")}, offset.Draw(t, "horizon of a level"), rapid.Bool().Draw(t, "final level")
+		}
 		got, err := ParsePosition(p.String())
 		if err != nil || got != p {
 			t.Fatalf("%v read back as %v, %v", p, got, err)
@@ -40,6 +46,13 @@ func TestPositionRoundTrip(t *testing.T) {
 
 func TestPositionRefusesWhatItDidNotWrite(t *testing.T) {
 	whole := Position{Horizon: 7}.String()
+	behind := Position{Behind: Behind{Levels: 1}}.String()
+	for i := range behind[len(Position{}.String())+1:] {
+		text := behind[:len(behind)-1-i]
+		if p, err := ParsePosition(text); err == nil {
+			t.Errorf("%q was read as %v", text, p)
+		}
+	}
 	for i := range whole {
 		if p, err := ParsePosition(whole[:i]); err == nil {
 			t.Errorf("%q was read as %v", whole[:i], p)
@@ -47,7 +60,7 @@ func TestPositionRefusesWhatItDidNotWrite(t *testing.T) {
 	}
 	for _, text := range []string{
 		whole + "0 ", whole + " x", strings.Replace(whole, "gpumeter/2", "gpumeter/1", 1), strings.Replace(whole, "=7", "=07", 1),
-		"member-1f0c", strings.Replace(whole, "false", "F", 1),
+		"member-1f0c", whole + strings.Repeat(behind[len(Position{}.String()):], len(Behind{}.Level)+1), strings.Replace(whole, "false", "F", 1),
 	} {
 		if p, err := ParsePosition(text); err == nil {
 			t.Errorf("%q was read as %v", text, p)

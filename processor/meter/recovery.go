@@ -134,10 +134,17 @@ func (s *shell) recover(ctx context.Context, committed kadm.OffsetResponses, fre
 	if err := s.resume(ctx, fresh, from); err != nil {
 		return err
 	}
+	for _, p := range fresh {
+		p.fed = p.resumesAtRefs()
+		if err := s.retrace(ctx, p, from); err != nil {
+			return err
+		}
+		p.reach = p.at.Horizon
+	}
 	to := make(map[int32]int64, len(fresh))
 	var since []history
 	for _, p := range fresh {
-		since = append(since, history{p, p.resumesAtRefs(), p.at.Refs})
+		since = append(since, history{p, p.fed, p.at.Refs})
 		to[p.number] = p.committed.offset
 	}
 	if err := s.rereadRefs(ctx, since); err != nil {
@@ -182,6 +189,7 @@ func (s *shell) resume(ctx context.Context, fresh []*partition, from map[int32]i
 		return err
 	}
 	for _, p := range with {
+		p.engine.Hold(p.saved.position.Behind.tops(0))
 		p.engine.Advance(p.saved.position.Horizon, p.saved.position.Final, nil)
 		if err := s.sound(p); err != nil {
 			return err

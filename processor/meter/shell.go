@@ -57,6 +57,9 @@ func (m *Meter) newShell(partitions int32, self *member.Member, adm *kadm.Client
 	return s
 }
 
+// busyEvery is how long a turn gathers that has a backlog to go on with.
+const busyEvery = 10 * time.Millisecond
+
 // run takes turns until ctx ends or a turn fails.
 func (s *shell) run(ctx context.Context) error {
 	work, stop := member.Outlive(ctx, s.stopWithin)
@@ -110,7 +113,7 @@ func (s *shell) stale() bool {
 // polls. From the first poll that returns to the end of the turn no rebalance
 // happens; ready is false when one had happened before, and nothing is fed then.
 func (s *shell) gather(ctx context.Context) (ready bool, err error) {
-	turn, cancel := context.WithTimeout(ctx, s.cfg.Every)
+	turn, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	limit := s.cfg.Records
 	if s.guard.Careful() {
@@ -132,6 +135,16 @@ func (s *shell) gather(ctx context.Context) (ready bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// patience is how long a turn gathers: hardly, while there is a backlog.
+func (s *shell) patience() time.Duration {
+	for _, p := range s.parts {
+		if p.at.Behind.Levels > 0 {
+			return min(s.cfg.Every, busyEvery)
+		}
+	}
+	return s.cfg.Every
 }
 
 // take feeds one record of samples or processes.
@@ -205,12 +218,16 @@ func (s *shell) advance() {
 		before := p.at
 		s.clock.advance(&p.at, p.reader())
 		moved := p.at.Horizon != before.Horizon || p.at.Final != before.Final
-		if p.at.Horizon == 0 || !moved && !p.dirty {
+		if p.at.Horizon == 0 || !moved && !p.dirty && p.at.Behind.Levels == 0 {
 			continue
 		}
 		s.out.partition = n
 		p.engine.Advance(p.at.Horizon, p.at.Final, &s.out)
 		p.dirty = false
+		s.leave(p)
+		if p.at.Behind.Levels > 0 { // the tick that named the horizon is applied again, and counts when all is published
+			p.at.Applied = before.Applied
+		}
 		if err := s.sound(p); err != nil {
 			s.out.err = errors.Join(s.out.err, err)
 		}
@@ -232,7 +249,9 @@ func (s *shell) feed(numbers []int32) {
 		f.room = max(0, 1-s.polled)
 	}
 	for _, n := range numbers {
-		s.parts[n].feed(&v, &f, s.out.Report)
+		if p := s.parts[n]; !p.full() {
+			p.feed(&v, &f, s.out.Report)
+		}
 	}
 	s.log.drop(s.refsOfAll())
 	s.guard.Turn(s.polled + f.entries)
