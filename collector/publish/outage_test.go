@@ -258,6 +258,44 @@ func TestAnOutage(t *testing.T) {
 	r.complete(3000)
 }
 
+// TestBrokersThatHangUp close each connection before they have said anything, as
+// those do that are just going down: the client gives the records up that it has.
+func TestBrokersThatHangUp(t *testing.T) {
+	r := newRig(t)
+	p := r.start(slow(1, 10))
+	p.await("the topics", func(StreamStats) bool { return p.carrier.(*spooled).isReady() })
+	r.way.set(true)
+	p.samples(0, 100)
+	p.await("everything to be on the disk", func(s StreamStats) bool { return s.Spooled == 100 })
+	r.hangUp()
+	r.way.set(false)
+	if err := p.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.finish()
+	r.complete(100)
+}
+
+// hangUp lets the broker end the next connections before it has said anything, from
+// when it was asked for its topics.
+func (r *rig) hangUp() {
+	known, calls := make(chan struct{}), 0
+	asked := sync.OnceFunc(func() { close(known) })
+	r.cluster.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		asked()
+		return nil, nil, false
+	})
+	r.cluster.ControlKey(int16(kmsg.ApiVersions), func(kmsg.Request) (kmsg.Response, error, bool) {
+		r.cluster.KeepControl()
+		select {
+		case <-known: // so that it is not about the topics
+			calls++
+		default:
+		}
+		return nil, errors.New("hung up"), 0 < calls && calls < 4
+	})
+}
+
 // TestBrokersThatHang answer no longer, but keep their connections.
 func TestBrokersThatHang(t *testing.T) {
 	r := newRig(t)
