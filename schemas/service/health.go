@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // errStarting is why a process that has just begun is not ready.
@@ -44,10 +46,13 @@ func (h *health) routes(t *Telemetry) http.Handler {
 	return mux
 }
 
-// Bounds of what a client may send, and how slowly.
+// Bounds of what clients may send, how slowly, and how many there may be: others
+// wait until one of these has gone, which requestTimeout and idleTimeout see to.
 const (
 	maxHeader      = 16 << 10
+	maxConnections = 64
 	requestTimeout = 5 * time.Second
+	idleTimeout    = time.Minute
 )
 
 // serve answers on address until the returned function is called.
@@ -58,12 +63,12 @@ func serve(address string, handler http.Handler) (at string, stop func(), err er
 	}
 	server := &http.Server{
 		Handler: http.MaxBytesHandler(handler, 0), MaxHeaderBytes: maxHeader, // a GET has no body
-		ReadHeaderTimeout: requestTimeout, ReadTimeout: requestTimeout, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
+		ReadHeaderTimeout: requestTimeout, ReadTimeout: requestTimeout, WriteTimeout: time.Minute, IdleTimeout: idleTimeout,
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(listener) // ends with ErrServerClosed
+		_ = server.Serve(netutil.LimitListener(listener, maxConnections)) // ends with ErrServerClosed
 	}()
 	return listener.Addr().String(), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -107,3 +107,48 @@ func TestSlowRequestsAreCutOff(t *testing.T) {
 		}
 	})
 }
+
+// Connections beyond the limit wait, and are served when another has ended.
+func TestConnectionsAreBounded(t *testing.T) {
+	serving(t, func(address string) {
+		dial := func() net.Conn {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			return c
+		}
+		ask := func(c net.Conn, wait time.Duration) error {
+			if _, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+				return err
+			}
+			if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+				return err
+			}
+			_, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 200 OK")))
+			return err
+		}
+		first := dial()
+		for c, n := first, 1; ; c, n = dial(), n+1 {
+			if err := ask(c, time.Minute); err != nil {
+				t.Fatalf("connection %d: %v", n, err)
+			}
+			if n == maxConnections {
+				break
+			}
+		}
+		// It is not served while the others are there: there is nothing to wait for.
+		one := dial()
+		if err := ask(one, 200*time.Millisecond); err == nil {
+			t.Error("one more than the limit is served")
+		}
+		_ = first.Close()
+		if err := one.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(one, make([]byte, 1)); err != nil {
+			t.Errorf("it was not served after another had gone: %v", err)
+		}
+	})
+}
