@@ -2,7 +2,6 @@ package record
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 
 	"github.com/gpumeter/gpumeter/schemas"
@@ -24,8 +23,23 @@ func (l *line) end() { *l = append(*l, '}') }
 
 // quoted appends a text.
 func (l *line) quoted(s string) {
+	if plain(s) {
+		*l = append(append(append(*l, '"'), s...), '"')
+		return
+	}
 	b, _ := json.Marshal(s) // a string always can be
 	*l = append(*l, b...)
+}
+
+// plain reports whether s stands for itself in JSON, as nearly every id does: no
+// byte of it is beyond printable ASCII, or one that json.Marshal escapes.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 func (l *line) text(name, s string) {
@@ -57,7 +71,7 @@ func (l *line) asked(name string, n int64) {
 // scaled writes n / 10^digits.
 func (l *line) scaled(name string, n int64, digits int) {
 	l.key(name)
-	*l = append(*l, decimal(n, digits)...)
+	*l = appendDecimal(*l, n, digits)
 }
 
 func (l *line) fraction(name string, ppm uint32) {
@@ -93,14 +107,20 @@ func (l *line) list(name string, n int, element func(i int)) {
 }
 
 // decimal is n / 10^digits, exactly.
-func decimal(n int64, digits int) string {
-	sign := ""
+func decimal(n int64, digits int) string { return string(appendDecimal(nil, n, digits)) }
+
+func appendDecimal(b []byte, n int64, digits int) []byte {
 	if n < 0 {
-		sign, n = "-", -n
+		b, n = append(b, '-'), -n
 	}
 	unit := int64(1)
 	for range digits {
 		unit *= 10
 	}
-	return fmt.Sprintf("%s%d.%0*d", sign, n/unit, digits, n%unit)
+	b = append(strconv.AppendInt(b, n/unit, 10), '.')
+	for rest := n % unit; unit > 1; rest %= unit {
+		unit /= 10
+		b = append(b, byte('0'+rest/unit))
+	}
+	return b
 }
