@@ -150,13 +150,8 @@ func TestBacklogOutlivesItsEngineWithArchive(t *testing.T) {
 		if !old.Settled() { // a shell keeps the archive that it had: none
 			saved, archived, oldest = &turn{}, &archive.Memory{}, 0
 		}
-		at := saved
-		if died > copied {
-			more := old.turns(plan[copied:died], published)
-			at = more[len(more)-1]
-		} else {
-			at = old.last
-		}
+		old.turns(plan[copied:died], published)
+		at := old.last
 		cfg.Archive = sound{archived, t}
 		fresh := &runner{Engine: newEngine(t, cfg), adds: ordered, last: &turn{}}
 		if saved.horizon != 0 {
