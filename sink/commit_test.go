@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gpumeter/gpumeter/schemas/gap"
 	"github.com/gpumeter/gpumeter/sink/insert"
 )
 
@@ -113,7 +114,7 @@ func started(t *testing.T, c Config, dsn string) *sink {
 	if s.asking, err = kgo.NewClient(opts...); err != nil {
 		t.Fatal(err)
 	}
-	if s.ids, err = topicIDs(t.Context(), s.asking, storedTopics()...); err != nil {
+	if s.ids, err = gap.Identify(t.Context(), kadm.NewClient(s.asking), storedTopics()...); err != nil {
 		t.Fatal(err)
 	}
 	if s.server, err = insert.New(dsn); err != nil {

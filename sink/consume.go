@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 )
 
 // consume fills batches and hands them to the storer, which inserts and commits
@@ -86,27 +87,29 @@ func (s *sink) judge(ctx context.Context, fetches kgo.Fetches) error {
 		if ctx.Err() != nil || errors.Is(e.Err, context.DeadlineExceeded) {
 			continue // the end of the poll
 		}
-		if err := s.fetchError(e); err != nil {
+		if err := s.fetchError(ctx, e); err != nil {
 			return err
 		}
 	}
 	var failed error
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		if err := s.watch(p); err != nil && failed == nil {
+		if err := s.watch(ctx, p); err != nil && failed == nil {
 			failed = err
 		}
 	})
 	return failed
 }
 
-func (s *sink) fetchError(e kgo.FetchError) error {
+func (s *sink) fetchError(ctx context.Context, e kgo.FetchError) error {
 	var lost *kgo.ErrDataLoss
 	var group *kgo.ErrGroupSession
 	switch {
 	case errors.As(e.Err, &lost):
-		return s.alarm(&loss{kind: cut, records: max(0, lost.ConsumedTo-lost.ResetTo), place: place{topic: e.Topic, partition: e.Partition, committed: lost.ConsumedTo, end: lost.ResetTo}})
+		return s.miss(ctx, &gap.Gap{
+			Kind: gap.Cut, Place: gap.Place{Topic: e.Topic, Partition: e.Partition, Next: lost.ConsumedTo}, Log: gap.Log{End: lost.ResetTo},
+		})
 	case errors.Is(e.Err, kerr.UnknownTopicID), errors.Is(e.Err, kerr.UnknownTopicOrPartition):
-		return fmt.Errorf("%w (%w)", s.gone(e.Topic), e.Err)
+		return fmt.Errorf("%s %w (%w)", e.Topic, errGone, e.Err)
 	case rejoins(e.Err), broker.Classify(e.Err) == broker.Retry:
 		s.env.Log.Warn("fetch", "topic", e.Topic, "partition", e.Partition, "error", e.Err)
 	case errors.As(e.Err, &group):

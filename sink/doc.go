@@ -15,5 +15,5 @@
 // A server that does not take rows is waited for, whatever it says, unless the
 // tables are not what is sent (package insert); memory holds two batches and
 // what brokers have sent meanwhile. Where a partition is read on is judged, not
-// left to the client: see place.go.
+// left to the client: see resume.go.
 package sink

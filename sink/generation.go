@@ -2,16 +2,33 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kadm"
 
+	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
 )
 
 // maxGeneration keeps a version in 64 bits.
 const maxGeneration = 1<<16 - 1
+
+// costID asks the brokers for the id of the cost topic, "" where they give none (Kafka
+// before 2.8).
+func costID(ctx context.Context, admin *kadm.Client) (string, error) {
+	const topic = schemas.Prefix + schemas.StreamCost
+	listed, err := admin.ListTopics(kadm.WithAuthorizedOps(ctx), topic) // see gap.Identify
+	if err = errors.Join(err, listed.Error()); err != nil {
+		return "", fmt.Errorf("ask for the id of %s: %w", topic, err)
+	}
+	if id := listed[topic].ID; id != (kadm.TopicID{}) {
+		return id.String(), nil
+	}
+	return "", nil
+}
 
 // generationOf numbers the cost topic that the brokers have now, by its id.
 // Brokers give a topic an id when it is created: a topic that was deleted and

@@ -2,16 +2,14 @@ package sink
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 )
 
 // Lag is how many offsets of the topics are not committed by the group yet:
@@ -30,38 +28,23 @@ func Lag(ctx context.Context, admin *kadm.Client, group string) (int64, error) {
 }
 
 func lagByTopic(ctx context.Context, admin *kadm.Client, group string) (map[string]int64, error) {
-	topics := storedTopics()
-	details, err := admin.ListTopics(ctx, topics...)
+	logs, err := gap.Look(ctx, admin, storedTopics()...)
 	if err != nil {
-		return nil, fmt.Errorf("list the topics: %w", err)
+		return nil, err
 	}
-	starts, err := admin.ListStartOffsets(ctx, topics...)
+	left, err := leftBy(ctx, admin, group)
 	if err != nil {
-		return nil, fmt.Errorf("list the topics' starts: %w", err)
+		return nil, err
 	}
-	ends, err := admin.ListCommittedOffsets(ctx, topics...)
-	if err != nil {
-		return nil, fmt.Errorf("list the topics' ends: %w", err)
-	}
-	committed, err := admin.FetchOffsets(ctx, group)
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // no sink has begun
-		return nil, fmt.Errorf("fetch the offsets of group %s: %w", group, err)
-	}
-	lag := make(map[string]int64, len(ends))
-	for topic, partitions := range ends {
-		for n, end := range partitions {
-			if end.Err != nil {
-				return nil, fmt.Errorf("end of %s/%d: %w", topic, n, end.Err)
+	lag := make(map[string]int64, len(logs))
+	for topic, partitions := range logs {
+		for n, log := range partitions {
+			p := gap.Place{Topic: topic, Partition: n, Next: -1}
+			if o, ok := left.Lookup(topic, n); ok && o.Err == nil {
+				p.Next, p.Of = o.At, gap.ParseTopics(o.Metadata)[topic]
 			}
-			at := int64(0)
-			if start, ok := starts.Lookup(topic, n); ok {
-				at = start.Offset
-			}
-			// An offset in a topic that was deleted says nothing of this one.
-			if c, ok := committed.Lookup(topic, n); ok && c.Err == nil && (c.Metadata == "" || c.Metadata == details[topic].ID.String()) {
-				at = max(at, c.At)
-			}
-			lag[topic] += max(0, end.Offset-at)
+			from, _ := p.Resume(log)
+			lag[topic] += log.End - from
 		}
 	}
 	return lag, nil

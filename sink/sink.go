@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 	"github.com/gpumeter/gpumeter/schemas/clickhouse"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/sink/insert"
 	"github.com/gpumeter/gpumeter/sink/notify"
@@ -107,9 +108,9 @@ type sink struct {
 	server insert.Inserter
 	owned  holdings
 	guard  *quarantine.Guard
-	found  gaps
+	found  letters
 
-	ids        map[string]string // of the topics, as they were at the start
+	ids        gap.Topics // as the topics were at the start
 	generation uint32
 	batch      *batch    // being filled
 	due        time.Time // when a batch that is not empty is handed over at the latest
@@ -181,8 +182,11 @@ func (s *sink) prepare(ctx context.Context) error {
 	if _, err := broker.PrepareWhenThere(ctx, s.asking, s.cfg.Topics, s.cfg.Use(), s.env.Log); err != nil {
 		return fmt.Errorf("topics at %v: %w", s.cfg.Broker.Brokers, err)
 	}
-	if err := broker.WhenThere(ctx, s.env.Log, func(ctx context.Context) error {
-		s.ids, err = topicIDs(ctx, s.asking, storedTopics()...)
+	var cost string
+	if err := broker.WhenThere(ctx, s.env.Log, func(ctx context.Context) (err error) {
+		if s.ids, err = gap.Identify(ctx, kadm.NewClient(s.asking), storedTopics()...); err == nil {
+			cost, err = costID(ctx, kadm.NewClient(s.asking))
+		}
 		return err
 	}); err != nil {
 		return err
@@ -201,7 +205,10 @@ func (s *sink) prepare(ctx context.Context) error {
 	if err := s.retry(ctx, func(ctx context.Context) error { return s.migrate(ctx, conn) }, nil); err != nil {
 		return err
 	}
-	return s.retry(ctx, func(ctx context.Context) error { return s.number(ctx, conn) }, nil)
+	return s.retry(ctx, func(ctx context.Context) (err error) {
+		s.generation, err = generationOf(ctx, conn, cost, s.env.Log)
+		return err
+	}, nil)
 }
 
 func (s *sink) migrate(ctx context.Context, conn driver.Conn) error {
@@ -213,12 +220,6 @@ func (s *sink) migrate(ctx context.Context, conn driver.Conn) error {
 	if err == nil {
 		s.env.Log.Info("storing", "schema", version)
 	}
-	return err
-}
-
-// number finds the generation of the cost topic.
-func (s *sink) number(ctx context.Context, conn driver.Conn) (err error) {
-	s.generation, err = generationOf(ctx, conn, s.ids[schemas.Prefix+schemas.StreamCost], s.env.Log)
 	return err
 }
 

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -141,22 +142,13 @@ func (s *sink) commit() error {
 	case failed == nil:
 		s.owned.paid(owed)
 		return nil
+	case errors.Is(failed, kerr.UnknownTopicID), errors.Is(failed, kerr.UnknownTopicOrPartition):
+		return fmt.Errorf("commit offsets of group %s: a topic %w (%w)", s.cfg.Group, errGone, failed)
 	case passes(failed):
 		s.env.Log.Warn("offsets not committed; trying again", "error", failed)
 		return nil
 	}
 	return fmt.Errorf("commit offsets of group %s: %w", s.cfg.Group, failed)
-}
-
-// sign says of which topic each offset is, by its id: see resume.
-func (s *sink) sign(request *kmsg.OffsetCommitRequest) error {
-	for i := range request.Topics {
-		t := &request.Topics[i]
-		for j := range t.Partitions {
-			t.Partitions[j].Metadata = kmsg.StringPtr(s.ids[t.Topic])
-		}
-	}
-	return nil
 }
 
 func commitError(response *kmsg.OffsetCommitResponse, err error) error {

@@ -134,9 +134,17 @@ func TestTopicRecreatedWhileTheSinkRuns(t *testing.T) {
 }
 
 // The offsets that the group left are those of the former topic: the new one may
-// be shorter or longer than they are. They may still be there, by a late commit.
+// be shorter or longer than they are. They may still be there, by a late commit, or the
+// brokers have forgotten them with the topic, as Kafka does.
 func TestTopicRecreatedWhileTheSinkIsDown(t *testing.T) {
-	for name, records := range map[string]int{"shorter": 1, "longer": 12} {
+	for name, c := range map[string]struct {
+		records   int
+		forgotten bool
+	}{
+		"shorter":   {1, false},
+		"longer":    {12, false},
+		"forgotten": {12, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			e, p := newEngine(t), newPipe(t)
 			for n := range 5 {
@@ -149,18 +157,34 @@ func TestTopicRecreatedWhileTheSinkIsDown(t *testing.T) {
 			}
 			p.recreate(costTopic)
 			p.recreate(samplesTopic)
-			for n := range records {
+			for n := range c.records {
 				p.publish(kgo.TryCommit, p.record(fact{gpu: "g", window: int64(n), allocation: "new", state: active, finality: final}), p.samples(100+n))
 			}
-			p.commit("g", left.Offsets())
+			place := "offset 10" // behind the records and the ends of their transactions
+			if c.forgotten {
+				place = "offset 0"
+			} else {
+				p.commit("g", left.Offsets())
+			}
 			r := p.launch(p.sink(e.DSN(), "g", 100, 1<<20))
 			p.drain("g")
+			lost := (<-r.stats)().Lost
 			r.stop()
-			if !r.has("records are lost", "kind=recreated", "topic=gpumeter.cost", "topic=gpumeter.samples") {
-				t.Errorf("nobody is told:\n%s", r.text.String())
+			if !r.has("records are lost", "kind=recreated", "topic=gpumeter.cost", "topic=gpumeter.samples") || lost[costTopic] == 0 || lost[samplesTopic] == 0 {
+				t.Errorf("nobody is told: %v\n%s", lost, r.text.String())
 			}
-			e.want("allocation, toString(count()), toString(max(bitShiftRight(revision, 48)))", "gpumeter.cost GROUP BY allocation", fmt.Sprintf("new|%d|1", records))
-			e.want("toString(count())", "gpumeter.samples", fmt.Sprint(4*(5+records)))
+			e.want("allocation, toString(count()), toString(max(bitShiftRight(revision, 48)))", "gpumeter.cost GROUP BY allocation", fmt.Sprintf("new|%d|1", c.records))
+			e.want("toString(count())", "gpumeter.samples", fmt.Sprint(4*(5+c.records)))
+			e.want("stream, place, reason", "gpumeter.dead_letters WHERE position(place, 'partition 0') > 0 AND position(detail, 'recreated') > 0 ORDER BY stream",
+				"cost|topic gpumeter.cost partition 0 "+place+"|gap", "samples|topic gpumeter.samples partition 0 "+place+"|gap")
+
+			r = p.launch(p.sink(e.DSN(), "g", 100, 1<<20))
+			p.publish(kgo.TryCommit, p.samples(200))
+			p.drain("g")
+			r.stop()
+			if r.has("records are lost") {
+				t.Errorf("told again:\n%s", r.text.String())
+			}
 		})
 	}
 }
@@ -207,9 +231,13 @@ func TestTopicsThatAreShorterThanWhatIsStored(t *testing.T) {
 
 	p.move("g", costTopic, 1000)
 	err := p.launch(p.sink(e.DSN(), "g", 100, 1<<20)).ends()
-	if err == nil || !strings.Contains(err.Error(), "gpumeter.cost/0: ends at offset 2, but 1000 was stored") || !strings.Contains(err.Error(), "--delete --topic gpumeter.cost") {
+	if err == nil || !strings.Contains(err.Error(), "gpumeter.cost partition 0: it ends at offset 2, but group g has read to 1000") || !strings.Contains(err.Error(), "--delete --topic gpumeter.cost") {
 		t.Errorf("the sink ended: %v", err)
 	}
+	// Once the topic is deleted nobody could say any more what happened.
+	p.recreate(costTopic)
+	p.run(e.DSN(), "g")
+	e.want("place, toString(count)", "gpumeter.dead_letters WHERE stream = 'cost' AND position(detail, 'ends at offset 2') > 0", "topic gpumeter.cost partition 0 offset 1000|998")
 }
 
 // The fix that the error names works.
@@ -238,7 +266,7 @@ func TestRetentionPassedASinkThatWasDown(t *testing.T) {
 	p.drain("g")
 	lost := (<-r.stats)().Lost
 	r.stop()
-	if !r.has("records are lost", "kind=expired", "topic=gpumeter.samples", "from offset 2 to 6") || lost[samplesTopic] != 4 {
+	if !r.has("records are lost", "kind=expired", "topic=gpumeter.samples", "offsets 2 to 5 expired") || lost[samplesTopic] != 4 {
 		t.Errorf("lost %v:\n%s", lost, r.text.String())
 	}
 	e.want("toString(count())", "gpumeter.samples", "16") // 1, 4, 5 and 6 of the transactions

@@ -2,7 +2,6 @@ package detect
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,7 +16,6 @@ import (
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
-	"github.com/gpumeter/gpumeter/schemas/gap"
 )
 
 // A Config says where a finder reads and writes, and by which rules.
@@ -79,8 +77,7 @@ func (c Config) Use() broker.Use {
 
 func (c Config) member(adm *kadm.Client) member.Config {
 	return member.Config{
-		Client: c.Client, Group: c.Group, Instance: c.Instance, Topics: []string{activityTopic()}, Timeout: c.Timeout,
-		Logs: func(ctx context.Context) (gap.Logs, error) { return gap.Look(ctx, adm, activityTopic()) },
+		Client: c.Client, Admin: adm, Group: c.Group, Instance: c.Instance, Topics: []string{activityTopic()}, Timeout: c.Timeout, Of: topicOf,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/gpumeter/gpumeter/processor/idle"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
@@ -315,7 +316,11 @@ func TestDeathBeforeCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec.Partition = 1
-	rec.Headers = append(rec.Headers, decided(3))
+	ids, err := gap.Identify(ctx, kadm.NewClient(c.client), activityTopic())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Headers = append(rec.Headers, decided(3, ids[activityTopic()]))
 	if err := cl.ProduceSync(ctx, rec).FirstErr(); err != nil {
 		t.Fatal(err)
 	}

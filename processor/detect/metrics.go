@@ -76,7 +76,7 @@ func (f *Finder) instrument(meter metric.Meter) error {
 		{counter("rows", "{row}", "Rows of activity read."), &s.rows},
 		{counter("transactions", "{transaction}", "Transactions committed."), &s.transactions},
 		{counter("aborts", "{transaction}", "Transactions aborted; each makes all detectors anew."), &s.aborts},
-		{counter("dead_letters", "{row}", "Records of activity that could not be read."), &s.letters},
+		{counter("dead_letters", "{row}", "Dead letters: records of activity that could not be read, and gaps."), &s.letters},
 		{counter("recoveries", "{detector}", "Detectors made anew from what was committed."), &s.recoveries},
 	}
 	findings := counter("findings", "{revision}", "Revisions of findings published, by kind, severity and status.")

@@ -31,19 +31,30 @@ func ParsePosition(text string) (Position, error) {
 	return p, nil
 }
 
-// decidedHeader of a finding's record is the offset of the activity record that led
-// to it, in the partition of the same number: 8 bytes, little-endian.
-const decidedHeader = "decided"
-
-func decided(offset int64) kgo.RecordHeader {
-	return kgo.RecordHeader{Key: decidedHeader, Value: binary.LittleEndian.AppendUint64(nil, uint64(offset))}
+// topicOf reads from the metadata of an offset of which topic it is.
+func topicOf(_, metadata string) uint32 {
+	position, err := ParsePosition(metadata)
+	if err != nil {
+		return 0 // as of an offset that a person has set
+	}
+	return position.Topic
 }
 
-// decidedAt reads the header; ok is false where it is missing.
-func decidedAt(rec *kgo.Record) (offset int64, ok bool) {
+// decidedHeader of a finding's record is the offset of the activity record that led
+// to it, in the partition of the same number: 8 bytes, little-endian; and the
+// fingerprint of the topic that it counts in: 4 bytes more.
+const decidedHeader = "decided"
+
+func decided(offset int64, topic uint32) kgo.RecordHeader {
+	value := binary.LittleEndian.AppendUint64(nil, uint64(offset))
+	return kgo.RecordHeader{Key: decidedHeader, Value: binary.LittleEndian.AppendUint32(value, topic)}
+}
+
+// decidedAt reads the header; ok is false where it is missing, or of another topic.
+func decidedAt(rec *kgo.Record, topic uint32) (offset int64, ok bool) {
 	for i := range rec.Headers {
-		if h := &rec.Headers[i]; h.Key == decidedHeader && len(h.Value) == 8 {
-			return int64(binary.LittleEndian.Uint64(h.Value)), true
+		if h := &rec.Headers[i]; h.Key == decidedHeader && len(h.Value) == 12 {
+			return int64(binary.LittleEndian.Uint64(h.Value)), binary.LittleEndian.Uint32(h.Value[8:]) == topic
 		}
 	}
 	return 0, false

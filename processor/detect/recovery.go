@@ -78,7 +78,7 @@ func (s *shell) settle(ctx context.Context, owned []int32) (map[int32]*partition
 	if len(fresh) == 0 {
 		return parts, nil
 	}
-	return parts, s.recover(ctx, fresh)
+	return parts, s.recover(ctx, all, fresh)
 }
 
 func stateOf(all kadm.OffsetResponses, n int32) (state, error) {
@@ -94,21 +94,21 @@ func stateOf(all kadm.OffsetResponses, n int32) (state, error) {
 }
 
 // recover brings fresh detectors to what is committed.
-func (s *shell) recover(ctx context.Context, fresh []*partition) error {
+func (s *shell) recover(ctx context.Context, committed kadm.OffsetResponses, fresh []*partition) error {
 	began := time.Now()
 	if err := s.guard.Refresh(ctx); err != nil { // another member may have passed something over
 		return err
 	}
 	defer s.guard.Rest()
+	if err := s.place(ctx, committed, fresh); err != nil {
+		return err
+	}
 	byNumber := make(map[int32]*partition, len(fresh))
 	for _, p := range fresh {
 		byNumber[p.number] = p
 		if p.committed.offset >= 0 {
 			p.detector.Resume(p.committed.position.Seen)
 		}
-	}
-	if err := s.place(ctx, fresh); err != nil {
-		return err
 	}
 	if err := s.readFindings(ctx, byNumber); err != nil {
 		return err
@@ -121,37 +121,60 @@ func (s *shell) recover(ctx context.Context, fresh []*partition) error {
 	return nil
 }
 
+// What follows from a gap.
+const (
+	unknownTime = "the detectors take the time in it for unknown; the ledger is not concerned"
+	begunAnew   = "the detectors begin anew with what is there: a finding that is open may be announced again, and one that has ended stays open; the ledger is not concerned"
+	stopped     = "the detectors stopped, since the same offsets would stand for other records"
+)
+
 // place compares what is committed with the log as it is. What expired unread is
-// gone: we go on where the log begins, and tell. A topic that was recreated is an
-// error, since findings that are open were decided in the old one.
-func (s *shell) place(ctx context.Context, fresh []*partition) error {
+// gone, and so is a topic that was deleted: we go on where the log begins, and tell. A
+// topic that lost its tail is an error, since findings say at which offset they were
+// decided.
+func (s *shell) place(ctx context.Context, committed kadm.OffsetResponses, fresh []*partition) error {
 	logs, err := gap.Look(ctx, s.adm, activityTopic())
 	if err != nil {
 		return err
 	}
 	for _, p := range fresh {
-		log := logs[activityTopic()][p.number]
-		if log.Lost(p.next) || p.committed.offset >= 0 && log.Recreated(p.committed.position.Topic) {
-			return fmt.Errorf("%s partition %d ends at offset %d and is not the log of which group %s has committed %d: the topic was recreated or lost its tail; to begin anew, stop all processors and run kafka-consumer-groups.sh --bootstrap-server BROKER --delete --group %s",
-				activityTopic(), p.number, log.End, s.cfg.Group, p.next, s.cfg.Group)
-		}
-		if log.Expired(p.committed.offset) {
-			p.gap = s.tell(gap.Gap{
-				Group: s.cfg.Group, Topic: activityTopic(), Partition: p.number, From: p.next, To: log.Start,
-				After: p.committed.position.Seen, Before: log.First, Meaning: "the detectors take the time in it for unknown; the ledger is not concerned",
-			})
+		log, at := logs[activityTopic()][p.number], s.member.Place(committed, activityTopic(), p.number)
+		at.Time = p.committed.position.Seen
+		_, missing := at.Resume(log)
+		switch {
+		case missing == nil:
+		case missing.Kind == gap.Cut:
+			return s.refuse(ctx, missing)
+		case missing.Kind == gap.Recreated:
+			p.committed, p.next, p.from = state{offset: -1}, 0, 0
+			p.gap = s.tell(missing, begunAnew)
+		default:
+			p.gap = s.tell(missing, unknownTime)
 		}
 		p.topic, p.next = log.Topic, max(p.next, log.Start)
 		p.from, p.polled = max(p.from, log.Start), p.next
+		s.member.Keep(gap.Topics{activityTopic(): log.Topic})
 	}
 	return nil
 }
 
 // tell logs a gap and returns its letter.
-func (s *shell) tell(g gap.Gap) *schemas.DeadLetter {
-	l := g.Letter()
-	s.cfg.Log.Error("records went before they were read", "topic", g.Topic, "partition", g.Partition, "from", g.From, "to", g.To, "detail", l.Detail)
+func (s *shell) tell(g *gap.Gap, follows string) *schemas.DeadLetter {
+	l := g.Letter(follows)
+	s.cfg.Log.Error("records went before they were read", "kind", g.Kind, "topic", g.Topic, "partition", g.Partition, "records", l.Count, "detail", l.Detail)
 	return &l
+}
+
+// refuse tells of a gap behind which the group must not go on, at once: nothing will
+// be committed that the letter could go with.
+func (s *shell) refuse(ctx context.Context, g *gap.Gap) error {
+	l := s.tell(g, stopped)
+	s.stats.letters.Add(1)
+	err := fmt.Errorf("%s; to begin anew, stop all processors and run kafka-consumer-groups.sh --bootstrap-server BROKER --delete --group %s", g, s.cfg.Group)
+	if failed := gap.Tell(ctx, s.cfg.Client, *l); failed != nil {
+		return fmt.Errorf("%w (%w)", err, failed)
+	}
+	return err
 }
 
 // reportGaps puts what went unread into the open transaction.
@@ -169,7 +192,8 @@ func (s *shell) reportGaps(ctx context.Context) error {
 }
 
 // readFindings tells the detectors all revisions of their partitions that were
-// decided before the committed offsets. Others are of an earlier life of the group.
+// decided before the committed offsets. Others are of an earlier life of the group, or
+// of the topic.
 func (s *shell) readFindings(ctx context.Context, fresh map[int32]*partition) error {
 	var numbers []int32
 	for n := range fresh {
@@ -186,7 +210,7 @@ func (s *shell) readFindings(ctx context.Context, fresh map[int32]*partition) er
 	var found []schemas.Finding
 	return member.Read(ctx, s.cfg.Client, findingsTopic(), spans, func(rec *kgo.Record) error {
 		p := fresh[rec.Partition]
-		place, ok := decidedAt(rec)
+		place, ok := decidedAt(rec, p.topic)
 		if !ok || place >= p.committed.offset {
 			return nil
 		}

@@ -134,7 +134,7 @@ func (s *shell) publishFinding(ctx context.Context, partition int32, offset int6
 		return fmt.Errorf("encoding finding %s: %w", f.Finding, err)
 	}
 	rec.Partition = partition
-	rec.Headers = append(rec.Headers, decided(offset))
+	rec.Headers = append(rec.Headers, decided(offset, s.parts[partition].topic))
 	s.tally.count(f)
 	s.urgent = true
 	return s.member.Produce(ctx, rec)

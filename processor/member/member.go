@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -16,16 +16,15 @@ import (
 
 // A Config says which group to join and by what name.
 type Config struct {
-	Client   []kgo.Opt                               // how to reach the brokers: broker.Config.Options
-	Group    string                                  // consumer group
-	Instance string                                  // name of this process in the group; a successor of the same name ends what its predecessor left open
-	Topics   []string                                // what the group reads; a member is told its partitions of the first
-	Timeout  time.Duration                           // after which the brokers abort an open transaction
-	Logs     func(context.Context) (gap.Logs, error) // where the topics begin and end now
-	// Optional lists the topics of which this member reads what is there now when
-	// what was committed is of a topic that was recreated. Of the others it reads
-	// nothing then: whoever owns them looks before it reads.
-	Optional []string
+	Client   []kgo.Opt     // how to reach the brokers: broker.Config.Options
+	Admin    *kadm.Client  // asks them
+	Group    string        // consumer group
+	Instance string        // name of this process in the group; a successor of the same name ends what its predecessor left open
+	Topics   []string      // what the group reads; a member is told its partitions of the first
+	Timeout  time.Duration // after which the brokers abort an open transaction
+	// Of reads from the metadata of a committed offset of which topic it is: its
+	// fingerprint, 0 = not known.
+	Of func(topic, metadata string) uint32
 }
 
 // A Member is one session of a group member. Its methods are for one goroutine,
@@ -38,6 +37,7 @@ type Member struct {
 	open     bool
 	began    time.Time // when the open transaction was opened, or the last one
 	refused  *refusal
+	kept     gap.Topics
 }
 
 const (
@@ -94,22 +94,42 @@ func Join(ctx context.Context, cfg Config) (*Member, error) {
 	return &Member{cfg: cfg, session: session, assigned: owned, kill: kill, refused: &refusal{}}, nil
 }
 
-// adjust moves what is committed to where the logs begin if that is later. The
-// owner of a partition looks at what was committed, too, and tells of the gap.
-func (c Config) adjust(ctx context.Context, committed map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	logs, err := c.Logs(ctx)
+// adjust moves what is committed to where it is read on if that is elsewhere. The
+// owner of a partition looks at what was committed, too, and tells of the gap or stops.
+func (c Config) adjust(ctx context.Context, given map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	logs, err := gap.Look(ctx, c.Admin, c.Topics...)
 	if err != nil {
 		return nil, err
 	}
-	for topic, partitions := range committed {
+	committed, err := c.Admin.FetchOffsets(ctx, c.Group)
+	if err != nil {
+		return nil, fmt.Errorf("fetching what group %s has committed: %w", c.Group, err)
+	}
+	for topic, partitions := range given {
 		for n, o := range partitions {
-			log, at := logs[topic][n], o.EpochOffset().Offset
-			if log.Expired(at) || log.Lost(at) && slices.Contains(c.Optional, topic) {
-				partitions[n] = kgo.NewOffset().At(log.Start)
+			p := c.place(committed, topic, n)
+			p.Next = o.EpochOffset().Offset
+			if from, missing := p.Resume(logs[topic][n]); missing != nil {
+				partitions[n] = kgo.NewOffset().At(from)
 			}
 		}
 	}
-	return committed, nil
+	return given, nil
+}
+
+// place is where the group left a partition.
+func (c Config) place(committed kadm.OffsetResponses, topic string, partition int32) gap.Place {
+	p := gap.Place{Group: c.Group, Topic: topic, Partition: partition, Next: -1, Of: gap.Kept(committed)[topic]}
+	if o, ok := committed.Lookup(topic, partition); ok && o.At >= 0 {
+		p.Next, p.Of = o.At, c.Of(topic, o.Metadata)
+	}
+	return p
+}
+
+// Place is where a group has left a partition of its topics. Of a partition of which
+// nothing is committed it knows which topic the group has read before, if it has.
+func (m *Member) Place(committed kadm.OffsetResponses, topic string, partition int32) gap.Place {
+	return m.cfg.place(committed, topic, partition)
 }
 
 // Assigned is what the group has given to this member now. For any goroutine.
@@ -168,7 +188,15 @@ func (m *Member) Commit(ctx context.Context, annotate func(*kmsg.TxnOffsetCommit
 	failed := m.flush(ctx)
 	let := time.AfterFunc(endPatience, m.session.AllowRebalance)
 	defer let.Stop()
-	committed, err = m.session.End(kgo.PreTxnCommitFnContext(ctx, annotate), kgo.TransactionEndTry(failed == nil))
+	committed, err = m.session.End(kgo.PreTxnCommitFnContext(ctx, func(req *kmsg.TxnOffsetCommitRequest) error {
+		if err := annotate(req); err != nil {
+			return err
+		}
+		if m.kept != nil {
+			AddOffset(req, gap.Keeper, 0, 0, m.kept.String())
+		}
+		return nil
+	}), kgo.TransactionEndTry(failed == nil))
 	if err != nil {
 		err = fmt.Errorf("ending a transaction: %w", err)
 	}
@@ -176,6 +204,25 @@ func (m *Member) Commit(ctx context.Context, annotate func(*kmsg.TxnOffsetCommit
 		return false, m.judge(err)
 	}
 	return committed, nil
+}
+
+// Keep says of which topics the group's offsets are from the next commit on. Each commit
+// tells it, since brokers forget the offsets of a topic that is deleted (package gap).
+func (m *Member) Keep(topics gap.Topics) { m.kept = topics }
+
+// AddOffset adds an offset to those that are about to be committed.
+func AddOffset(req *kmsg.TxnOffsetCommitRequest, topic string, partition int32, offset int64, metadata string) {
+	rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+	rp.Partition, rp.Offset, rp.Metadata = partition, offset, &metadata
+	for i := range req.Topics {
+		if req.Topics[i].Topic == topic {
+			req.Topics[i].Partitions = append(req.Topics[i].Partitions, rp)
+			return
+		}
+	}
+	more := kmsg.NewTxnOffsetCommitRequestTopic()
+	more.Topic, more.Partitions = topic, append(more.Partitions, rp)
+	req.Topics = append(req.Topics, more)
 }
 
 // flush waits for the records of the transaction to be acknowledged. It does not

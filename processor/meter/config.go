@@ -17,7 +17,6 @@ import (
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
-	"github.com/gpumeter/gpumeter/schemas/gap"
 	"github.com/gpumeter/gpumeter/schemas/quarantine"
 )
 
@@ -113,11 +112,9 @@ func (c Config) Use() broker.Use {
 }
 
 func (c Config) member(adm *kadm.Client) member.Config {
-	topics := []string{samplesTopic(), processesTopic()}
 	return member.Config{
-		Client: c.Client, Group: c.Group, Instance: c.Instance, Timeout: c.Timeout, Topics: topics,
-		Logs:     func(ctx context.Context) (gap.Logs, error) { return gap.Look(ctx, adm, topics...) },
-		Optional: topics[1:], // no fact depends on processes
+		Client: c.Client, Admin: adm, Group: c.Group, Instance: c.Instance, Timeout: c.Timeout,
+		Topics: []string{samplesTopic(), processesTopic()}, Of: topicOf,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/gap"
 )
 
@@ -14,15 +15,11 @@ const (
 	lostSamples   = "the time of the GPUs whose samples these were is unknown in the ledger, unless their collectors send it again"
 	lostReference = "what these events said is not in the ledger; publish them again"
 	lostProcesses = "no fact depends on them"
+	stopped       = "the processors stopped, since going on would make another ledger of the same offsets"
 )
 
 // placeAll compares what is committed with the logs as they are, makes the
 // engines, and says from where the samples of each partition are read again.
-//
-// Records that expired unread are gone whatever we do: we go on where the log
-// begins, and tell. A topic that was recreated, or lost its tail, is an error: its
-// offsets mean nothing in the new one, and what the ledger was made of may still
-// be somewhere.
 func (s *shell) placeAll(ctx context.Context, committed kadm.OffsetResponses, fresh []*partition) (from map[int32]int64, err error) {
 	topics := []string{samplesTopic(), processesTopic()}
 	for i := range refCount {
@@ -34,27 +31,21 @@ func (s *shell) placeAll(ctx context.Context, committed kadm.OffsetResponses, fr
 	}
 	from = make(map[int32]int64, len(fresh))
 	for _, p := range fresh {
-		processes, _ := committed.Lookup(processesTopic(), p.number)
-		known := parseMark(processes.Metadata)
-		if p.committed.known {
-			known = p.at.Topics[0]
-		}
-		if err := s.checkPlace(p, known, logs); err != nil {
-			return nil, err
+		for _, place := range s.placesOf(p, committed) {
+			if err := s.compare(ctx, p, place, logs[place.Topic][place.Partition]); err != nil {
+				return nil, err
+			}
 		}
 		samples := logs[samplesTopic()][p.number]
 		if err := s.begin(p, samples); err != nil {
 			return nil, err
 		}
-		s.findGaps(p, logs, committed)
-		p.processes = logs[processesTopic()][p.number].Start
-		if p.marked = parseMark(processes.Metadata) != 0; p.marked {
-			p.processes = max(p.processes, processes.At)
-		}
 		p.next = max(p.next, samples.Start)
 		from[p.number] = samples.Start
 		p.at.Topics = topicsOf(p.number, logs)
+		s.topics = gap.Topics{samplesTopic(): samples.Topic, processesTopic(): logs[processesTopic()][p.number].Topic}
 	}
+	s.member.Keep(s.topics)
 	return from, nil
 }
 
@@ -67,62 +58,65 @@ func topicsOf(n int32, logs gap.Logs) (t Topics) {
 	return t
 }
 
-// checkPlace refuses offsets of other topics than those that are there: going on
-// would lose or double money silently.
-func (s *shell) checkPlace(p *partition, samples uint32, logs gap.Logs) error {
-	if err := s.checkLog(samplesTopic(), p.number, logs[samplesTopic()][p.number], p.next, samples); err != nil {
-		return err
-	}
+// placesOf is where the group left everything that p is made of.
+func (s *shell) placesOf(p *partition, committed kadm.OffsetResponses) []gap.Place {
+	places := []gap.Place{s.member.Place(committed, samplesTopic(), p.number), s.member.Place(committed, processesTopic(), p.number)}
 	for i, next := range p.at.Refs {
-		if err := s.checkLog(refTopic(i), 0, logs[refTopic(i)][0], next, p.at.Topics[1+i]); err != nil {
-			return err
+		if p.committed.known {
+			places = append(places, gap.Place{Group: s.cfg.Group, Topic: refTopic(i), Next: next, Of: p.at.Topics[1+i]})
 		}
 	}
-	return nil
+	for i := range places {
+		places[i].Time = p.committed.position.Horizon
+	}
+	return places
 }
 
-func (s *shell) checkLog(topic string, partition int32, log gap.Log, read int64, known uint32) error {
-	const mend = "to start the ledger anew from what the topics hold, stop all processors and delete the group: kafka-consumer-groups.sh --bootstrap-server BROKER --delete --group "
+// compare decides what a place and its log as it is mean for p.
+//
+// Records that expired unread are gone whatever we do: we go on where the log
+// begins, and tell. A topic that was recreated, or lost its tail, is an error: going on
+// would lose or double money silently, since its offsets mean nothing in the new one,
+// and what the ledger was made of may still be somewhere.
+func (s *shell) compare(ctx context.Context, p *partition, place gap.Place, log gap.Log) error {
+	_, missing := place.Resume(log)
 	switch {
-	case log.Recreated(known):
-		return fmt.Errorf("%s is not the topic of which group %s has read partition %d: it was recreated; %s", topic, s.cfg.Group, partition, mend+s.cfg.Group)
-	case log.Lost(read):
-		return fmt.Errorf("%s partition %d ends at offset %d, but group %s has committed %d: the topic was recreated or lost its tail; %s",
-			topic, partition, log.End, s.cfg.Group, read, mend+s.cfg.Group)
+	case missing == nil:
+	case place.Topic == processesTopic():
+		s.tell(p, missing, lostProcesses)
+	case missing.Kind != gap.Expired:
+		return s.refuse(ctx, missing)
+	case place.Topic == samplesTopic():
+		s.tell(p, missing, lostSamples)
+	case place.Topic != refTopic(refTicks): // the newest tick says it all
+		s.tell(p, missing, lostReference)
 	}
 	return nil
-}
-
-// findGaps notes what expired unread. Ticks do no harm: the newest says it all.
-func (s *shell) findGaps(p *partition, logs gap.Logs, committed kadm.OffsetResponses) {
-	if p.committed.offset < 0 {
-		return // nothing was committed: what is there is all
-	}
-	after := p.committed.position.Horizon
-	if log := logs[samplesTopic()][p.number]; log.Expired(p.next) {
-		s.tell(p, gap.Gap{Topic: samplesTopic(), Partition: p.number, From: p.next, To: log.Start, After: after, Before: log.First, Meaning: lostSamples})
-	}
-	for i := range refTicks {
-		if log := logs[refTopic(i)][0]; p.committed.known && log.Expired(p.at.Refs[i]) {
-			s.tell(p, gap.Gap{Topic: refTopic(i), From: p.at.Refs[i], To: log.Start, After: after, Before: log.First, Meaning: lostReference})
-		}
-	}
-	read, ok := committed.Lookup(processesTopic(), p.number)
-	log := logs[processesTopic()][p.number]
-	if ok && (log.Expired(read.At) || log.Lost(read.At)) {
-		s.tell(p, gap.Gap{
-			Topic: processesTopic(), Partition: p.number, From: read.At, To: log.Start, After: after, Before: log.First,
-			Recreated: log.Lost(read.At), Meaning: lostProcesses,
-		})
-	}
 }
 
 // tell logs a gap and keeps its letter for the next transaction of p.
-func (s *shell) tell(p *partition, g gap.Gap) {
-	g.Group = s.cfg.Group
-	l := g.Letter()
-	s.cfg.Log.Error("records went before they were read", "topic", g.Topic, "partition", g.Partition, "from", g.From, "to", g.To, "detail", l.Detail)
+func (s *shell) tell(p *partition, g *gap.Gap, follows string) {
+	l := g.Letter(follows)
+	s.alarm(g, l)
 	p.gaps = append(p.gaps, l)
+}
+
+func (s *shell) alarm(g *gap.Gap, l schemas.DeadLetter) {
+	s.cfg.Log.Error("records went before they were read", "kind", g.Kind, "topic", g.Topic, "partition", g.Partition, "records", l.Count, "detail", l.Detail)
+}
+
+// refuse tells of a gap behind which the group must not go on, at once: nothing will
+// be committed that the letter could go with.
+func (s *shell) refuse(ctx context.Context, g *gap.Gap) error {
+	l := g.Letter(stopped)
+	s.alarm(g, l)
+	s.stats.told(l)
+	err := fmt.Errorf("%s; to start the ledger anew from what the topics hold, stop all processors and delete the group: kafka-consumer-groups.sh --bootstrap-server BROKER --delete --group %s",
+		g, s.cfg.Group)
+	if failed := gap.Tell(ctx, s.cfg.Client, l); failed != nil {
+		return fmt.Errorf("%w (%w)", err, failed)
+	}
+	return err
 }
 
 // reportGaps puts what went unread into the turn's transaction.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gpumeter/gpumeter/schemas"
@@ -136,15 +137,110 @@ func TestRecreatedTopicStops(t *testing.T) {
 						c.publish(&s.chapters[0])
 					}
 				}
-				err := start(t, c.config("b")).failed()
-				if err == nil || !strings.Contains(err.Error(), "recreated") || !strings.Contains(err.Error(), schemas.Prefix+stream) || !strings.Contains(err.Error(), "kafka-consumer-groups.sh") {
-					t.Errorf("%v", err)
-				}
+				c.refuses(schemas.Prefix + stream)
 			})
 		}
 	}
 }
 
+// Kafka forgets what was committed of a topic that is deleted. Samples and processes may
+// be deleted together.
+func TestRecreatedTopicsOfWhichNothingIsKnownStop(t *testing.T) {
+	c, s := newCluster(t), newStory(53, 1)
+	m := start(t, c.config("a"))
+	c.publish(&s.chapters[0])
+	c.finish(s.horizon)
+	m.stop()
+	c.recreate(samplesTopic())
+	c.recreate(processesTopic())
+	if kept := c.left(samplesTopic())[samplesTopic()]; len(kept) != 0 {
+		t.Fatalf("the broker still knows %v", kept)
+	}
+	c.publish(&s.chapters[0])
+	c.refuses(samplesTopic())
+}
+
+// refuses wants a meter to end because of a topic, and to tell.
+func (c *cluster) refuses(topic string) {
+	c.t.Helper()
+	m := start(c.t, c.config("b"))
+	err := m.failed()
+	if err == nil || !strings.Contains(err.Error(), "recreated") || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), "kafka-consumer-groups.sh") {
+		c.t.Errorf("%v", err)
+	}
+	gaps := c.gapLetters()
+	for place, l := range gaps {
+		if !strings.HasPrefix(place, "topic "+topic+" ") || !strings.Contains(l.Detail, "recreated") || !strings.Contains(l.Detail, "the processors stopped") {
+			c.t.Errorf("%+v", l)
+		}
+	}
+	if n := m.Summary().DeadLetters[schemas.ReasonGap]; len(gaps) != 1 || n != 1 {
+		c.t.Errorf("%d letters, %d counted", len(gaps), n)
+	}
+}
+
+// No fact depends on processes: what is there now is read, and the loss is told of.
+func TestRecreatedProcessesAreToldOf(t *testing.T) {
+	for _, forgotten := range []bool{false, true} {
+		t.Run(fmt.Sprintf("forgotten=%t", forgotten), func(t *testing.T) {
+			t.Parallel()
+			c, s := newCluster(t), newStory(54, 2)
+			noise := func(n int) {
+				for range n {
+					c.put(&kgo.Record{Topic: processesTopic(), Partition: 0, Value: []byte("not read by any rule")}, nil)
+				}
+			}
+			m := start(t, c.config("a"))
+			c.publish(&s.chapters[0])
+			noise(1)
+			c.finish(s.horizon - 60_000)
+			m.stop()
+			left := c.left(processesTopic())
+			c.recreate(processesTopic())
+			if !forgotten { // as by a member that commits late
+				if err := c.adm.CommitAllOffsets(t.Context(), defaultGroup, left); err != nil {
+					t.Fatal(err)
+				}
+			}
+			noise(3) // more than before: an offset of the old one would pass
+			m = start(t, c.config("b"))
+			c.publish(&s.chapters[1])
+			c.finish(s.horizon)
+			m.stop()
+			corrupt := 0
+			for _, l := range c.letters() {
+				if l.Stream == schemas.StreamProcesses && l.Reason == schemas.ReasonCorrupt {
+					corrupt++
+				}
+			}
+			gaps := c.gapLetters()
+			for _, l := range gaps {
+				if l.Stream != schemas.StreamProcesses || !strings.Contains(l.Detail, "recreated") || !strings.Contains(l.Detail, lostProcesses) {
+					t.Errorf("%+v", l)
+				}
+			}
+			if len(gaps) != testPartitions || corrupt != 4 {
+				t.Errorf("%d gaps, and %d records of processes were read, not 4", len(gaps), corrupt)
+			}
+			start(t, c.config("c"))
+			if again := c.gapLetters(); len(again) != len(gaps) {
+				t.Errorf("told again: %+v", again)
+			}
+		})
+	}
+}
+
+// left is what the group has committed of a topic.
+func (c *cluster) left(topic string) kadm.Offsets {
+	c.t.Helper()
+	all, err := c.adm.FetchOffsets(c.t.Context(), defaultGroup)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return kadm.Offsets{topic: all.Offsets()[topic]}
+}
+
+// recreate deletes a topic and makes it again. The broker forgets what was committed of it.
 func (c *cluster) recreate(topic string) {
 	c.t.Helper()
 	if _, err := c.adm.DeleteTopic(c.t.Context(), topic); err != nil {

@@ -106,9 +106,9 @@ func TestCommittedOffsetsBeyondTheLog(t *testing.T) {
 			want := ""
 			switch what {
 			case "samples":
-				o.At, o.Metadata, want = 7, Position{}.String(), "gpumeter.samples partition 1 ends at offset 0, but group gpumeter-processor has committed 7"
+				o.At, o.Metadata, want = 7, Position{}.String(), "gpumeter.samples partition 1: it ends at offset 0, but group gpumeter-processor has read to 7"
 			case "references":
-				o.Metadata, want = Position{Refs: Refs{refPrices: 3}}.String(), "gpumeter.prices partition 0 ends at offset 0"
+				o.Metadata, want = Position{Refs: Refs{refPrices: 3}}.String(), "gpumeter.prices partition 0: it ends at offset 0"
 			case "metadata":
 				o.Metadata, want = "somebody else", "another program has committed"
 			}

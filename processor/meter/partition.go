@@ -26,8 +26,6 @@ type partition struct {
 	engine    Engine
 	committed state
 	at        Position // what the engine reflects, beside the samples below next
-	processes int64    // offset of the next record of processes
-	marked    bool     // beside that offset it is committed which samples are metered
 	next      int64    // offset of the next samples record
 	time      int64    // append time of the last one, Unix ms
 	refTimes  [refCount]int64

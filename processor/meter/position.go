@@ -8,6 +8,7 @@ import (
 
 	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 )
 
 // The reference topics: one partition each, read whole by every processor.
@@ -122,21 +123,6 @@ func (b *Behind) follow(tops []int64, base state) {
 // of the reference topics in the order of Refs. 0 = not known.
 type Topics [1 + refCount]uint32
 
-// markFormat is the metadata of the offsets of processes. Brokers forget what was
-// committed of a topic when it is deleted; this is how one knows, behind samples
-// that nothing is committed of, that others were there.
-const markFormat = "gpumeter/2 samples=%d"
-
-func markOf(samples uint32) string { return fmt.Sprintf(markFormat, samples) }
-
-// parseMark reads what markOf wrote, 0 = something else.
-func parseMark(text string) (samples uint32) {
-	if _, err := fmt.Sscanf(text, markFormat, &samples); err != nil || markOf(samples) != text {
-		return 0
-	}
-	return samples
-}
-
 const (
 	positionFormat = "gpumeter/2 refs=%d,%d,%d,%d,%d horizon=%d final=%t applied=%d topics=%d,%d,%d,%d,%d,%d"
 	behindMark     = " behind="
@@ -173,4 +159,17 @@ func ParsePosition(text string) (Position, error) {
 		return Position{}, fmt.Errorf("offset metadata %.100q is not a position of this processor: another program has committed to its group", text)
 	}
 	return p, nil
+}
+
+// topicOf reads from the metadata of an offset of samples or processes of which topic
+// it is.
+func topicOf(topic, metadata string) uint32 {
+	if topic != samplesTopic() {
+		return gap.ParseTopics(metadata)[topic]
+	}
+	position, err := ParsePosition(metadata)
+	if err != nil {
+		return 0 // as of an offset that a person has set
+	}
+	return position.Topics[0]
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gpumeter/gpumeter/processor/member"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/broker"
+	"github.com/gpumeter/gpumeter/schemas/gap"
 	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
@@ -30,7 +31,8 @@ type shell struct {
 	adopted    int // changes of the assignment that parts reflect
 	adm        *kadm.Client
 	guard      *quarantine.Guard
-	ledger     string // whose archives are of use
+	ledger     string     // whose archives are of use
+	topics     gap.Topics // that the group reads, as they were when partitions were last placed
 	out        outbox
 	clock      clock
 	parts      map[int32]*partition
@@ -167,9 +169,6 @@ func (s *shell) take(rec *kgo.Record) error {
 
 // takeProcesses checks a record of processes. No rule of the ledger reads them.
 func (s *shell) takeProcesses(rec *kgo.Record) {
-	if p := s.parts[rec.Partition]; p != nil {
-		p.processes = rec.Offset + 1
-	}
 	if rec.Attrs.IsControl() || s.guard.PassesOver(rec) {
 		return
 	}
@@ -304,7 +303,7 @@ func (s *shell) commit(ctx context.Context) error {
 				return err
 			}
 		}
-		p.gaps, p.marked = nil, true
+		p.gaps = nil
 	}
 	s.stats.committed(&s.out.tally)
 	s.report(s.parts, s.clock.pulse.time)
@@ -333,7 +332,7 @@ func (s *shell) closeAll() {
 // commit, and adds the partitions of which nothing was read but whose position has
 // moved.
 func (s *shell) annotate(req *kmsg.TxnOffsetCommitRequest) error {
-	samples, processes := make(map[int32]bool, len(s.parts)), make(map[int32]bool, len(s.parts))
+	samples := make(map[int32]bool, len(s.parts))
 	for t := range req.Topics {
 		topic := &req.Topics[t]
 		for i := range topic.Partitions {
@@ -341,8 +340,7 @@ func (s *shell) annotate(req *kmsg.TxnOffsetCommitRequest) error {
 			p := s.parts[rp.Partition]
 			switch {
 			case topic.Topic == processesTopic() && p != nil:
-				rp.Metadata = kmsg.StringPtr(markOf(p.at.Topics[0]))
-				processes[rp.Partition] = true
+				rp.Metadata = kmsg.StringPtr(gap.Topics{processesTopic(): s.topics[processesTopic()]}.String())
 			case topic.Topic == samplesTopic() && p != nil && p.next == rp.Offset:
 				rp.Metadata = kmsg.StringPtr(p.at.String())
 				samples[rp.Partition] = true
@@ -353,26 +351,8 @@ func (s *shell) annotate(req *kmsg.TxnOffsetCommitRequest) error {
 	}
 	for n, p := range s.parts {
 		if !samples[n] && p.changed() {
-			req.Topics = addOffset(req.Topics, samplesTopic(), n, p.next, p.at.String())
-		}
-		if !processes[n] && !p.marked {
-			req.Topics = addOffset(req.Topics, processesTopic(), n, p.processes, markOf(p.at.Topics[0]))
+			member.AddOffset(req, samplesTopic(), n, p.next, p.at.String())
 		}
 	}
 	return nil
-}
-
-// addOffset adds an offset to its topic.
-func addOffset(topics []kmsg.TxnOffsetCommitRequestTopic, topic string, n int32, offset int64, metadata string) []kmsg.TxnOffsetCommitRequestTopic {
-	rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
-	rp.Partition, rp.Offset, rp.Metadata = n, offset, &metadata
-	for i := range topics {
-		if topics[i].Topic == topic {
-			topics[i].Partitions = append(topics[i].Partitions, rp)
-			return topics
-		}
-	}
-	more := kmsg.NewTxnOffsetCommitRequestTopic()
-	more.Topic, more.Partitions = topic, append(more.Partitions, rp)
-	return append(topics, more)
 }

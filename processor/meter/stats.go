@@ -69,6 +69,13 @@ func (s *Stats) committed(t *tally) {
 	}
 }
 
+// told counts a letter that went outside of a transaction.
+func (s *Stats) told(l schemas.DeadLetter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.letters[l.Reason] += l.Count
+}
+
 func (s *Stats) recovered(engines int, took time.Duration) {
 	s.recoveries.Add(int64(engines))
 	s.recoveryTime.Add(int64(took))
