@@ -153,7 +153,8 @@ func (b *batch) refuse(rec *kgo.Record, err error) {
 	}}, rec.Timestamp.UnixMilli())
 }
 
-func (b *batch) empty() bool { return len(b.next) == 0 }
+// empty reports whether there is nothing to store: neither offsets nor a letter.
+func (b *batch) empty() bool { return len(b.next) == 0 && b.rows == 0 }
 
 func (b *batch) reset() {
 	for _, block := range b.blocks {

@@ -63,13 +63,17 @@ func (s *sink) fill(ctx context.Context, to *storer) error {
 // buffer is bounded by bytes.
 const maxPoll = 1000
 
-// poll waits for records until the batch's time is up; for ever while it is
-// empty.
+// lookAgain is after what time a poll that brings nothing ends: gaps are found without
+// a record, and told of though none comes.
+const lookAgain = time.Second
+
+// poll waits for records until the batch's time is up.
 func (s *sink) poll(ctx context.Context) kgo.Fetches {
+	until := s.due
 	if s.batch.empty() {
-		return s.client.PollRecords(ctx, maxPoll)
+		until = time.Now().Add(lookAgain)
 	}
-	ctx, cancel := context.WithDeadline(ctx, s.due)
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	return s.client.PollRecords(ctx, maxPoll)
 }

@@ -189,6 +189,18 @@ func TestTopicRecreatedWhileTheSinkIsDown(t *testing.T) {
 	}
 }
 
+// A gap is told of though the topic stays as empty as it was made.
+func TestRecreatedTopicThatIsEmptyIsToldOf(t *testing.T) {
+	e, p := newEngine(t), newPipe(t)
+	p.publish(kgo.TryCommit, p.samples(0))
+	p.run(e.DSN(), "g")
+	p.recreate(samplesTopic)
+	r := p.launch(p.sink(e.DSN(), "g", 100, 1<<20))
+	await(t, "the letter", func() bool { return e.stored("dead_letters_log") > 0 })
+	r.stop()
+	e.want("stream, reason", "gpumeter.dead_letters GROUP BY stream, reason", "samples|gap")
+}
+
 // commit sets a group's offsets, with their metadata.
 func (p *pipe) commit(group string, offsets kadm.Offsets) {
 	p.Helper()
