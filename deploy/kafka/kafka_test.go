@@ -2,7 +2,6 @@ package kafka_test
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"strings"
@@ -10,16 +9,21 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
+	"github.com/gpumeter/gpumeter/deploy/chdb"
 	"github.com/gpumeter/gpumeter/deploy/kafka"
 	"github.com/gpumeter/gpumeter/deploy/kafka/kafkatest"
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if code, ran := chdb.RunChild(); ran {
+		os.Exit(code)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is for what takes some seconds on an idle machine.
 const patience = 5 * time.Minute
@@ -171,36 +175,6 @@ func TestAdvertisedAddressesAreTheCallers(t *testing.T) {
 	if len(told) != 1 {
 		t.Errorf("asked for %v", told)
 	}
-}
-
-// Without a rule nobody but the super users may do anything.
-func TestAuthorizer(t *testing.T) {
-	c := kafkatest.Start(t, kafka.Options{Security: &kafka.Security{
-		Users: []kafka.User{{Name: "alice", Password: "a-secret"}, {Name: "root", Password: "r-secret"}}, Authorize: true, Super: []string{"root"},
-	}})
-	as := func(name, password string) *kgo.Client {
-		t.Helper()
-		file := t.TempDir() + "/password"
-		if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return client(t, broker.Config{
-			Brokers: c.Addresses(kafka.SASLSSL), TLS: broker.TLS{CA: c.Authority().CA()},
-			SASL: broker.SASL{Mechanism: broker.ScramSHA512, User: name, PasswordFile: file},
-		})
-	}
-	root, alice := as("root", "r-secret"), as("alice", "a-secret")
-	makeTopic(t, root, 1)
-	write(t, root, "mine")
-	rec := &kgo.Record{Topic: "numbers", Value: []byte("yours")}
-	if err := alice.ProduceSync(within(t), rec).FirstErr(); !errors.Is(err, kerr.TopicAuthorizationFailed) {
-		t.Errorf("alice without a rule: %v", err)
-	}
-	acl := kadm.NewACLs().Topics("numbers").Allow("User:alice").AllowHosts().Operations(kadm.OpWrite, kadm.OpDescribe).ResourcePatternType(kadm.ACLPatternLiteral)
-	if _, err := kadm.NewClient(client(t, broker.Config{Brokers: c.Direct()})).CreateACLs(within(t), acl); err != nil {
-		t.Fatal(err)
-	}
-	write(t, as("alice", "a-secret"), "yours")
 }
 
 // Why a node does not start is in the error.
