@@ -8,12 +8,14 @@ import (
 	"io"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/gpumeter/gpumeter/collector/fleet"
+	"github.com/gpumeter/gpumeter/collector/source"
 	"github.com/gpumeter/gpumeter/deploy/oracle"
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/contract"
 )
 
 // One seed is one agenda and one sequence of events, however their taking is cut.
@@ -36,9 +38,8 @@ func TestSeedRepeatsFaultsAndInput(t *testing.T) {
 // said is a digest of what a plant's collectors are handed, in order.
 func said(t *testing.T, cfg config, step time.Duration) string {
 	t.Helper()
-	p, err := newPlant(fleet.Config{
-		Seed: cfg.seed, GPUs: cfg.nodes * 8, Interval: cfg.interval, Start: beginning(), Duration: cfg.length, Speed: 1,
-	}, cfg.mischief, cfg.seed, filepath.Join(t.TempDir(), "said"), collectors, newStore())
+	cfg.dir = filepath.Join(t.TempDir(), "said")
+	p, err := newPlant(cfg, beginning(), newStore())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +83,10 @@ func TestJudges(t *testing.T) {
 	if len(s.broken) != 2 {
 		t.Errorf("a revision published twice, a version of two contents: %v", s.broken)
 	}
+	s.cells = map[cellKey]cell{k: {early: true, rows: row}, {window: 2}: {early: true}, {window: 3}: {rows: row}}
+	if got := s.unfinished(); len(got) != 1 {
+		t.Errorf("one cell with rows is early: %v", got)
+	}
 
 	open := schemas.Finding{Finding: "a", Allocation: "x", Revision: 1, OpenedAt: 1}
 	over := schemas.Finding{Finding: "a", Allocation: "x", Revision: 2, OpenedAt: 1, ResolvedAt: 5}
@@ -101,5 +106,53 @@ func TestJudges(t *testing.T) {
 	}
 	if got := wrongLetters([]schemas.DeadLetter{letter, letter, {Reason: schemas.ReasonCorrupt}}); len(got) != 2 {
 		t.Errorf("a letter twice, and a record that cannot be read: %v", got)
+	}
+}
+
+// spoken keeps what a splitter says.
+type spoken struct {
+	source.Sink
+	nodes     []string
+	intervals map[uint32]int
+	refs      map[string]int // GPUs that allocations name, by node
+}
+
+func (s *spoken) Resource(v schemas.Resource) error {
+	s.nodes = append(s.nodes, fmt.Sprintf("%s %s %d", v.Node, v.Resource, len(v.GPUs)))
+	return nil
+}
+
+func (s *spoken) Sample(v *contract.Sample) error {
+	s.intervals[v.Interval]++
+	s.refs[v.Node]++
+	return nil
+}
+
+func (s *spoken) Allocation(a schemas.Allocation) error {
+	for _, g := range a.GPUs {
+		s.refs[g.Node]++
+	}
+	return nil
+}
+
+// A node that is split is several, and nothing of it is left out but samples.
+func TestSplit(t *testing.T) {
+	to := &spoken{intervals: map[uint32]int{}, refs: map[string]int{}}
+	s := split(to, 4, 30*time.Second)
+	gpus := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	_ = s.Resource(schemas.Resource{Node: "n", Resource: "r", GPUs: gpus})
+	if want := []string{"n-0 r-0 4", "n-1 r-1 4"}; !slices.Equal(to.nodes, want) {
+		t.Errorf("nodes %v, want %v", to.nodes, want)
+	}
+	a := schemas.Allocation{GPUs: []schemas.GPURef{{Node: "n", GPU: "d"}, {Node: "n", GPU: "e"}}}
+	_ = s.Allocation(a)
+	if a.GPUs[0].Node != "n" || to.refs["n-0"] != 1 || to.refs["n-1"] != 1 {
+		t.Errorf("an allocation over both is on %v, and what the fleet said is %v", to.refs, a.GPUs)
+	}
+	for ts := range int64(6) {
+		_ = s.Sample(&contract.Sample{Node: "n", Series: schemas.Series{GPU: "h", Interval: 10_000}, TS: ts*10_000 + 3000})
+	}
+	if to.intervals[30_000] != 2 || len(to.intervals) != 1 || to.refs["n-1"] != 3 {
+		t.Errorf("six samples of ten seconds are %v of an interval, on %v", to.intervals, to.refs)
 	}
 }

@@ -113,7 +113,7 @@ func (o observation) checkLetters(t *testing.T, refused bool) {
 // observe runs a small fleet for half an hour, two of whose nodes go by a clock.
 func observe(t *testing.T, says func(ts, began int64) int64) (o observation) {
 	cfg := config{
-		seed: 7, nodes: 6, length: 30 * time.Minute, interval: 10 * time.Second, partitions: 2, pace: 10 * time.Second, early: time.Minute,
+		seed: 7, nodes: 6, gpus: fleetGPUs, length: 30 * time.Minute, interval: 10 * time.Second, partitions: 2, pace: 10 * time.Second, early: time.Minute,
 		dir: t.TempDir() + "/said",
 	}
 	var w *world

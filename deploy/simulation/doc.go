@@ -8,6 +8,11 @@
 //	fleet ─► plant: late, twice, swapped, silent ─► collectors ─► brokers ─► processors ─► brokers ─► sinks ─► store
 //	           └► files ─► oracle ─────────────────────────── must be equal ─────────────────────────────────────┘
 //
+// Two kinds of faults: some come at a random second, whatever runs then; others wait
+// for the second in which a process has done half of what must be done whole (see
+// killInserting), with late events to make that half matter. Controls, which are the
+// pipeline with one place of the source changed, prove that it is noticed.
+//
 // What a seed repeats: the fleet's events, what becomes of each on its way and when it
 // is handed over; the faults, their instants and their targets. What it does not: which
 // of two goroutines that can run at one instant runs first, and the jitter that the

@@ -5,6 +5,7 @@ package simulation
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,30 +27,37 @@ type incident struct {
 
 // A kind is a way in which things go wrong. do returns when it is over.
 type kind struct {
-	name string
-	do   func(*world, *rand.Rand)
+	name  string
+	do    func(*world, *rand.Rand)
+	aimed bool // it waits for the second in which it hurts, and late events come then
 }
 
 func kinds() []kind {
-	return []kind{
-		{"kill a processor", func(w *world, d *rand.Rand) { w.restart(d, "processor", (*post).kill) }},
-		{"kill a sink", func(w *world, d *rand.Rand) { w.restart(d, "sink", (*post).kill) }},
-		{"kill a collector", func(w *world, d *rand.Rand) { w.restart(d, "collector", (*post).kill) }},
-		{"stop a processor", func(w *world, d *rand.Rand) { w.restart(d, "processor", (*post).leave) }},
-		{"stop a collector", func(w *world, d *rand.Rand) { w.restart(d, "collector", (*post).leave) }},
-		{"one more processor", (*world).guest},
-		{"errors of a broker", (*world).errors},
-		{"errors of a broker", (*world).errors},
-		{"refused transactions", (*world).abort},
-		{"lost connections", (*world).shake},
-		{"slow connections", (*world).slow},
-		{"a process cut off", (*world).cutOff},
-		{"brokers away", (*world).outage},
-		{"a partition stalled", (*world).stall},
-		{"an open transaction", (*world).hang},
-		{"leaders move", (*world).move},
-		{"the store away", (*world).storeAway},
+	random := []kind{
+		{name: "kill a processor", do: func(w *world, d *rand.Rand) { w.restart(d, "processor", (*post).kill) }},
+		{name: "kill a sink", do: func(w *world, d *rand.Rand) { w.restart(d, "sink", (*post).kill) }},
+		{name: "kill a collector", do: func(w *world, d *rand.Rand) { w.restart(d, "collector", (*post).kill) }},
+		{name: "stop a processor", do: func(w *world, d *rand.Rand) { w.restart(d, "processor", (*post).leave) }},
+		{name: "stop a collector", do: func(w *world, d *rand.Rand) { w.restart(d, "collector", (*post).leave) }},
+		{name: "one more processor", do: (*world).guest},
+		{name: "errors of a broker", do: (*world).errors},
+		{name: "errors of a broker", do: (*world).errors},
+		{name: "refused transactions", do: (*world).abort},
+		{name: "lost connections", do: (*world).shake},
+		{name: "slow connections", do: (*world).slow},
+		{name: "a process cut off", do: (*world).cutOff},
+		{name: "brokers away", do: (*world).outage},
+		{name: "a partition stalled", do: (*world).stall},
+		{name: "an open transaction", do: (*world).hang},
+		{name: "leaders move", do: (*world).move},
+		{name: "the store away", do: (*world).storeAway},
 	}
+	aimed := []kind{
+		{name: "kill a sink that inserts", do: (*world).killInserting, aimed: true},
+		{name: "kill a processor that commits", do: (*world).killCommitting, aimed: true},
+		{name: "refuse what makes windows final", do: (*world).refuseFinal, aimed: true},
+	}
+	return slices.Concat(random, aimed, aimed, aimed)
 }
 
 // agenda draws the incidents of a run.

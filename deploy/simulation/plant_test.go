@@ -33,6 +33,7 @@ type plant struct {
 	dice     *rand.Rand
 	nodes    []string
 	fleet    *fleet.Fleet
+	source   *splitter // what the fleet says, from there to record
 	record   *record.Recorder
 	store    *store // is told of resources and prices
 
@@ -47,6 +48,7 @@ type plant struct {
 	held   map[int64][]held // what comes late, by the second in which it does
 	away   map[string]int64 // nodes whose samples are held until then
 	mute   map[string]int64 // nodes that say nothing until then
+	tides  []int64          // Unix ms: when stray samples come together, in order
 	events int
 	late   int
 }
@@ -76,25 +78,34 @@ type line struct {
 
 const second = int64(1000)
 
-func newPlant(cfg fleet.Config, m mischief, seed uint64, dir string, collectors int, s *store) (*plant, error) {
-	f, err := fleet.New(cfg)
+// newPlant makes the fleet of a run that begins at start.
+func newPlant(cfg config, start time.Time, s *store) (*plant, error) {
+	f, err := fleet.New(fleet.Config{
+		Seed: cfg.seed, GPUs: cfg.nodes * cfg.gpus, Interval: min(cfg.interval, fleetInterval), Start: start, Duration: cfg.length, Speed: 1,
+	})
 	if err != nil {
 		return nil, err
 	}
 	p := &plant{
-		mischief: m, dice: rand.New(rand.NewPCG(seed, 2)), fleet: f, store: s, now: cfg.Start.UnixMilli(),
+		mischief: cfg.mischief, dice: rand.New(rand.NewPCG(cfg.seed, 2)), fleet: f, store: s, now: start.UnixMilli(),
 		homes: map[string]string{}, held: map[int64][]held{}, away: map[string]int64{}, mute: map[string]int64{},
 	}
-	p.end = p.now + cfg.Duration.Milliseconds()
-	for n := range cfg.GPUs / 8 {
-		p.nodes = append(p.nodes, fmt.Sprintf("node-%04d", n))
+	p.end = p.now + cfg.length.Milliseconds()
+	for _, i := range agenda(cfg) {
+		if kinds()[i.kind].aimed {
+			p.tides = append(p.tides, p.now+i.at.Milliseconds())
+		}
+	}
+	for n := range cfg.nodes * cfg.gpus / fleetGPUs {
+		p.nodes = append(p.nodes, nodesOf(fmt.Sprintf("node-%04d", n), cfg.gpus)...)
 	}
 	for range collectors {
 		p.lines = append(p.lines, &line{})
 	}
-	if p.record, err = record.New(dir, router{p}); err != nil {
+	if p.record, err = record.New(cfg.dir, router{p}); err != nil {
 		return nil, err
 	}
+	p.source = split(filter{p.record, p}, cfg.gpus, cfg.interval)
 	return p, nil
 }
 
@@ -109,7 +120,7 @@ func (p *plant) step(now int64) error {
 			l.fresh = len(l.queue)
 		}
 		to := p.now + second
-		if err := p.fleet.Step(to, filter{p.record, p}); err != nil {
+		if err := p.fleet.Step(to, p.source); err != nil {
 			return err
 		}
 		p.release(to / second)
@@ -178,7 +189,7 @@ func (p *plant) pass(node string, event any) error {
 	case node != "" && p.away[node] > ts:
 		p.hold(l, event, p.away[node])
 	case node != "" && p.one(m.stray):
-		p.hold(l, event, ts+p.dice.Int64N(6*3600)*second)
+		p.hold(l, event, p.later(ts))
 	case slow && p.one(m.slack):
 		p.hold(l, event, ts+p.dice.Int64N(1800)*second)
 	default:
@@ -196,6 +207,25 @@ func (p *plant) hold(l *line, event any, until int64) {
 	p.held[until] = append(p.held[until], held{l, event})
 	p.late++
 }
+
+// later is when a stray sample of ts comes: at any time within six hours, and half of
+// them with others, while something is aimed at the revisions that they cause.
+func (p *plant) later(ts int64) int64 {
+	until := ts + p.dice.Int64N(strayFor)*second
+	whether, which, after := p.dice.IntN(2), p.dice.IntN(1<<20), p.dice.Int64N(tideLasts)*second
+	from, _ := slices.BinarySearch(p.tides, ts+second)
+	to, _ := slices.BinarySearch(p.tides, ts+strayFor*second)
+	if whether == 0 || from == to {
+		return until
+	}
+	return p.tides[from+which%(to-from)] + after
+}
+
+// In seconds.
+const (
+	strayFor  = int64(6 * 3600)
+	tideLasts = int64(30)
+)
 
 // A filter drops what silent nodes would say, and sets the clocks. Whoever finds an
 // allocation on a node goes by that node's clock; one over several nodes comes from a
@@ -288,6 +318,7 @@ func (r router) Price(v schemas.Price) error {
 type feeder struct {
 	plant *plant
 	line  int
+	look  time.Duration // between two looks at it
 	stats chan func() publish.Stats
 }
 
@@ -296,7 +327,7 @@ const checkEvery = 10 * time.Minute
 // Run is source.Source's.
 func (f *feeder) Run(ctx context.Context, to source.Sink) error {
 	stats := <-f.stats
-	look := time.NewTicker(time.Second)
+	look := time.NewTicker(f.look)
 	defer look.Stop()
 	handed, checked := int64(0), time.Now()
 	f.plant.rewind(f.line)

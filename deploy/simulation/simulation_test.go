@@ -25,7 +25,10 @@ const (
 	envSeeds = "GPUMETER_SIMULATE_SEEDS" // how many long runs, 0 = none
 	envHours = "GPUMETER_SIMULATE_HOURS" // of a long run
 	envNodes = "GPUMETER_SIMULATE_NODES" // of a long run
+	envGPUs  = "GPUMETER_SIMULATE_GPUS"  // of a node of a long run: 1, 2, 4 or 8
 	envLog   = "GPUMETER_SIMULATE_LOG"   // 1 = what all processes log
+
+	envControl = "GPUMETER_SIMULATE_CONTROL" // which control must be caught, or all
 )
 
 func setting(t *testing.T, name string, otherwise uint64) uint64 {
@@ -52,7 +55,7 @@ func TestFaults(t *testing.T) {
 		simulate(t, short(setting(t, envSeed, 0)))
 		return
 	}
-	for _, seed := range []uint64{1, 2, rand.Uint64N(1 << 32)} {
+	for _, seed := range []uint64{1, rand.Uint64N(1 << 32)} {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			simulate(t, short(seed))
@@ -61,9 +64,11 @@ func TestFaults(t *testing.T) {
 }
 
 func short(seed uint64) config {
+	m := often()
+	m.stray = 200
 	return config{
-		seed: seed, nodes: 6, length: 2 * time.Hour, interval: 10 * time.Second, partitions: 4,
-		pace: 10 * time.Second, early: 20 * time.Second, mischief: often(), every: 4 * time.Minute,
+		seed: seed, nodes: 6, gpus: fleetGPUs, length: 2 * time.Hour, interval: 10 * time.Second, partitions: 4,
+		pace: 10 * time.Second, early: 20 * time.Second, mischief: m, every: 4 * time.Minute,
 	}
 }
 
@@ -78,8 +83,9 @@ func TestLong(t *testing.T) {
 	first := setting(t, envSeed, rand.Uint64N(1<<32))
 	for seed := first; seed < first+seeds; seed++ {
 		cfg := config{
-			seed: seed, nodes: int(setting(t, envNodes, 100)), length: time.Duration(setting(t, envHours, 24)) * time.Hour,
-			interval: 10 * time.Second, partitions: 4, pace: time.Minute, mischief: often(), every: 90 * time.Minute,
+			seed: seed, nodes: int(setting(t, envNodes, 100)), gpus: int(setting(t, envGPUs, 2)),
+			length:   time.Duration(setting(t, envHours, 24)) * time.Hour,
+			interval: 30 * time.Second, partitions: 4, pace: time.Minute, mischief: often(), every: 45 * time.Minute,
 		}
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { simulate(t, cfg) })
 	}
@@ -105,13 +111,15 @@ func simulate(t *testing.T, cfg config) {
 		horizon = w.settle()
 		findings, letters = read[schemas.Finding](w, schemas.StreamFindings), read[schemas.DeadLetter](w, schemas.StreamDeadLetters)
 	})
-	t.Logf("%v of %d nodes with %d faults: %d events, %d of them late; %d cells, %d findings; %v, %v of CPU time for all tests of the process",
-		cfg.length, cfg.nodes, len(agenda(cfg)), w.plant.events, w.plant.late, len(w.store.cells), len(findings),
+	t.Logf("%v of %d nodes of %d GPUs with %d faults: %d events, %d of them late; %d cells, %d findings; took %v, %v of CPU time for all tests of the process",
+		cfg.length, cfg.nodes, cfg.gpus, len(agenda(cfg)), w.plant.events, w.plant.late, len(w.store.cells), len(findings),
 		time.Since(began).Round(time.Millisecond), (spent(t) - used).Round(time.Millisecond))
+	began, used = time.Now(), spent(t)
 	if failed := w.failures(); failed != "" {
-		t.Errorf("no fault is a reason to end: %s", failed)
+		t.Errorf("%s processes: no fault is a reason to end: %s", verdictMark, failed)
 	}
 	report(t, "store", w.store.broken)
+	report(t, "store", w.store.unfinished())
 	report(t, "findings", wrongFindings(findings))
 	report(t, "dead letters", wrongLetters(letters))
 	opt := oracle.Defaults(horizon)
@@ -121,18 +129,22 @@ func simulate(t *testing.T, cfg config) {
 		t.Fatal(err)
 	}
 	if verdict.Violations != 0 {
-		t.Errorf("%d violations in %d rows, the first: %+v", verdict.Violations, verdict.Rows, *verdict.First)
+		t.Errorf("%s ledger: %d violations in %d rows, the first: %+v", verdictMark, verdict.Violations, verdict.Rows, *verdict.First)
 	}
 	if verdict.Rows == 0 || len(findings) == 0 {
 		t.Errorf("%d rows and %d findings: the run proves nothing", verdict.Rows, len(findings))
 	}
+	t.Logf("judged in %v, %v of CPU time", time.Since(began).Round(time.Millisecond), (spent(t) - used).Round(time.Millisecond))
 }
+
+// verdictMark begins what the judges find wrong.
+const verdictMark = "WRONG"
 
 // report fails the test with the first few of what is wrong.
 func report(t *testing.T, what string, wrong []string) {
 	t.Helper()
 	for _, w := range wrong[:min(5, len(wrong))] {
-		t.Errorf("%s: %s (one of %d)", what, w, len(wrong))
+		t.Errorf("%s %s: %s (one of %d)", verdictMark, what, w, len(wrong))
 	}
 }
 

@@ -29,13 +29,15 @@ import (
 type store struct {
 	mu      sync.Mutex
 	cells   map[cellKey]cell
-	texts   map[string]string // one copy of each
+	texts   map[string]string         // one copy of each
+	labels  map[string][]oracle.Label // likewise, by their text
 	inserts int
 	broken  []string // what no server should ever see
 
 	// away makes inserts fail: before they are stored, or after, when only the
 	// acknowledgement is lost.
 	away, lossy bool
+	traps       []*trap
 
 	records []oracle.Record
 	prices  []oracle.Price
@@ -52,7 +54,9 @@ type cell struct {
 	rows            []oracle.Row
 }
 
-func newStore() *store { return &store{cells: map[cellKey]cell{}, texts: map[string]string{}} }
+func newStore() *store {
+	return &store{cells: map[cellKey]cell{}, texts: map[string]string{}, labels: map[string][]oracle.Label{}}
+}
 
 func (s *store) set(away, lossy bool) {
 	s.mu.Lock()
@@ -65,6 +69,7 @@ func (s *store) set(away, lossy bool) {
 type session struct {
 	store *store
 	cable *cable
+	name  string // of the sink
 }
 
 const insertTakes = time.Second // at most
@@ -72,10 +77,17 @@ const insertTakes = time.Second // at most
 // Insert is insert.Inserter's.
 func (s session) Insert(_ context.Context, table string, input proto.Input) error {
 	time.Sleep(rand.N(insertTakes))
+	vital := s.store.trapped() && final(table, input)
+	if vital {
+		s.perish(false)
+	}
 	if s.cable.isCut() {
 		return refused()
 	}
 	err := s.store.insert(table, input)
+	if vital && err == nil {
+		s.perish(true)
+	}
 	time.Sleep(rand.N(insertTakes))
 	if s.cable.isCut() {
 		return refused()
@@ -109,6 +121,7 @@ func (s *store) insert(table string, input proto.Input) error {
 // put is what the table's engine does: of one key the greatest version stays, and
 // of equal ones either.
 func (s *store) put(b block) {
+	ofRows := b.within(clickhouse.RowPrefix)
 	for i := range b.rows {
 		k := cellKey{s.one(b.text("node", i)), s.one(b.text("resource", i)), s.one(b.text("gpu", i)), b.number("window", i)}
 		c := cell{version: uint64(b.number("version", i)), early: b.number("finality", i) == 0, restated: b.number("restated", i) != 0}
@@ -116,7 +129,7 @@ func (s *store) put(b block) {
 		if known && c.version < had.version {
 			continue // a redelivery of what has been replaced
 		}
-		c.rows = s.rows(b, i, k)
+		c.rows = s.rows(ofRows, i, k)
 		if known {
 			s.compare(k, had, c)
 		}
@@ -135,6 +148,18 @@ func (s *store) compare(k cellKey, had, c cell) {
 	}
 }
 
+// unfinished gives the cells whose final revision is missing, once all windows are
+// final: mostly it says what the last early one did, so that the ledger would not tell.
+func (s *store) unfinished() (wrong []string) {
+	for k, c := range s.cells {
+		if c.early && len(c.rows) > 0 {
+			wrong = append(wrong, fmt.Sprintf("cell %+v: still early, as version %d", k, c.version))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
 func (s *store) one(text string) string {
 	if known, ok := s.texts[text]; ok {
 		return known
@@ -147,13 +172,24 @@ func (s *store) one(text string) string {
 func (b block) text(name string, row int) string  { return b.columns[name].texts[row] }
 func (b block) number(name string, row int) int64 { return b.columns[name].numbers[row] }
 
-// rows reads the rows of a cell in the oracle's terms.
+// within is the part of a block whose columns have a prefix, which their names lose.
+func (b block) within(prefix string) block {
+	part := block{rows: b.rows, columns: map[string]column{}}
+	for name, c := range b.columns {
+		if short, ok := strings.CutPrefix(name, prefix); ok {
+			part.columns[short] = c
+		}
+	}
+	return part
+}
+
+// rows reads the rows of a cell, of a block that has their columns only, in the oracle's terms.
 func (s *store) rows(b block, cellRow int, k cellKey) []oracle.Row {
-	from, to := b.columns[clickhouse.RowPrefix+"state"].of(cellRow)
+	from, to := b.columns["state"].of(cellRow)
 	rows := make([]oracle.Row, 0, to-from)
 	for at := from; at < to; at++ {
-		text := func(name string) string { return s.one(b.text(clickhouse.RowPrefix+name, at)) }
-		number := func(name string) int64 { return b.number(clickhouse.RowPrefix+name, at) }
+		text := func(name string) string { return s.one(b.text(name, at)) }
+		number := func(name string) int64 { return b.number(name, at) }
 		reported := func(name string) int64 {
 			if v := number(name); v != int64(schemas.Absent32) && v != -1 {
 				return v
@@ -166,7 +202,7 @@ func (s *store) rows(b block, cellRow int, k cellKey) []oracle.Row {
 			Cluster: text("cluster"), Node: k.node, Provider: text("provider"), Region: text("region"), SKU: text("sku"), GPUModel: text("gpu_model"),
 			User: text("user"), Name: text("name"), Namespace: text("namespace"),
 			Team: text("team"), Project: text("project"), CostCenter: text("cost_center"), Environment: text("environment"),
-			Model: text("model"), ModelVersion: text("model_version"), Phase: text("phase"), Labels: labels(text("labels")),
+			Model: text("model"), ModelVersion: text("model_version"), Phase: text("phase"), Labels: s.labelled(text("labels")),
 			Attribution: [...]string{"none", "exclusive", "given", "equal", "slice"}[number("attribution")],
 			GPUMs:       number("gpu_ms"), UsedGPUMs: number("used_gpu_ms"),
 			Utilization: reported("utilization_avg"), SMActive: reported("sm_active_avg"),
@@ -177,7 +213,7 @@ func (s *store) rows(b block, cellRow int, k cellKey) []oracle.Row {
 		if r.Priced {
 			r.ListCost, r.EffectiveCost, r.UsedCost, r.WasteCost = number("list_cost"), number("effective_cost"), number("used_cost"), number("waste_cost")
 		}
-		runs := b.columns[clickhouse.RowPrefix+"runs"]
+		runs := b.columns["runs"]
 		begin := 0
 		if at > 0 {
 			begin = runs.inner[at-1]
@@ -186,6 +222,16 @@ func (s *store) rows(b block, cellRow int, k cellKey) []oracle.Row {
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+// labelled is labels, read once for each text.
+func (s *store) labelled(text string) []oracle.Label {
+	list, known := s.labels[text]
+	if !known {
+		list = labels(text)
+		s.labels[text] = list
+	}
+	return list
 }
 
 // labels reads a JSON object; a text that is none gives a label that no input has.

@@ -16,7 +16,6 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/gpumeter/gpumeter/collector"
-	"github.com/gpumeter/gpumeter/collector/fleet"
 	"github.com/gpumeter/gpumeter/collector/publish"
 	"github.com/gpumeter/gpumeter/processor"
 	"github.com/gpumeter/gpumeter/processor/member"
@@ -42,12 +41,14 @@ type world struct {
 	store   *store
 	plant   *plant
 	posts   []*post
+	witness *witness
 }
 
 // A config says what is simulated.
 type config struct {
 	seed       uint64
 	nodes      int
+	gpus       int           // of a node: 1, 2, 4 or 8
 	length     time.Duration // of the fleet
 	interval   time.Duration // between two samples of a GPU
 	partitions int32
@@ -59,6 +60,9 @@ type config struct {
 	log        bool          // of all processes, to the test's
 }
 
+// grace is after what time windows are final: what is sent in turn needs two turns.
+func (c config) grace() time.Duration { return max(2*c.pace, processor.DefaultConfig().Rules.Grace) }
+
 // beginning is when worlds begin: a bubble's clock starts in 2000, and rule 1
 // refuses events before 2010.
 func beginning() time.Time { return time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC) }
@@ -69,7 +73,7 @@ const ports = 9092
 func newWorld(t *testing.T, cfg config) *world {
 	t.Helper()
 	time.Sleep(time.Until(beginning()))
-	w := &world{t: t, cfg: cfg, began: time.Now().UnixMilli(), network: &kfake.VirtualNetwork{}, store: newStore(), log: slog.New(slog.DiscardHandler)}
+	w := &world{t: t, cfg: cfg, began: time.Now().UnixMilli(), network: &kfake.VirtualNetwork{}, store: newStore(), witness: newWitness(cfg.grace()), log: slog.New(slog.DiscardHandler)}
 	if cfg.log {
 		w.log = slog.New(slog.NewTextHandler(logTo{t}, nil))
 	}
@@ -77,6 +81,7 @@ func newWorld(t *testing.T, cfg config) *world {
 	w.fake, err = kfake.NewCluster(kfake.NumBrokers(3), kfake.Ports(ports, ports+1, ports+2), kfake.ListenFn(w.network.Listen))
 	w.must(err)
 	w.fake.ControlKey(int16(kmsg.OffsetForLeaderEpoch), w.epochEnd)
+	w.watch()
 	makes, err := kgo.NewClient(w.options(newCable(w.network))...)
 	w.must(err)
 	_, err = broker.Ensure(t.Context(), makes, w.layout())
@@ -85,10 +90,7 @@ func newWorld(t *testing.T, cfg config) *world {
 	w.client, err = kgo.NewClient(append(broker.ProducerOptions(), w.options(newCable(w.network))...)...)
 	w.must(err)
 	w.admin = kadm.NewClient(w.client)
-	source := fleet.Config{
-		Seed: cfg.seed, GPUs: cfg.nodes * 8, Interval: cfg.interval, Start: time.Now(), Duration: cfg.length, Speed: 1,
-	}
-	w.plant, err = newPlant(source, cfg.mischief, cfg.seed, cfg.dir, collectors, w.store)
+	w.plant, err = newPlant(cfg, time.Now(), w.store)
 	w.must(err)
 	return w
 }
@@ -158,7 +160,8 @@ const (
 
 func (w *world) open() {
 	for n := range sinks {
-		w.add(fmt.Sprintf("sink-%d", n), w.runSink)
+		name := fmt.Sprintf("sink-%d", n)
+		w.add(name, func(ctx context.Context, c *cable) error { return w.runSink(ctx, c, name) })
 	}
 	for n := range processors + 1 {
 		name := fmt.Sprintf("processor-%d", n)
@@ -178,22 +181,22 @@ func (w *world) runProcessor(ctx context.Context, c *cable, name string) error {
 	cfg := processor.DefaultConfig()
 	cfg.Broker, cfg.Topics, cfg.Instance = w.brokers(c), w.layout(), name
 	cfg.Tick.Every, cfg.Transaction.Every, cfg.Transaction.Records = w.cfg.pace, min(w.cfg.pace, 10*time.Second), 100_000
-	cfg.Rules.Early.Every, cfg.Rules.Grace = w.cfg.early, max(2*w.cfg.pace, cfg.Rules.Grace)
+	cfg.Rules.Early.Every, cfg.Rules.Grace = w.cfg.early, w.cfg.grace()
 	return processor.Run(ctx, cfg, processor.Env{Log: w.log.With("process", name), Meter: noop.Meter{}})
 }
 
-func (w *world) runSink(ctx context.Context, c *cable) error {
+func (w *world) runSink(ctx context.Context, c *cable, name string) error {
 	cfg := sink.DefaultConfig()
 	cfg.Broker, cfg.Topics, cfg.Flush.Every = w.brokers(c), w.layout(), w.cfg.pace
 	cfg.ClickHouse = "clickhouse://nowhere" // the store takes its place
-	return sink.Run(ctx, cfg, sink.Env{Log: w.log, Meter: noop.Meter{}, Inserter: session{w.store, c}})
+	return sink.Run(ctx, cfg, sink.Env{Log: w.log, Meter: noop.Meter{}, Inserter: session{w.store, c, name}})
 }
 
 func (w *world) runCollector(ctx context.Context, c *cable, n int) error {
 	cfg := collector.DefaultConfig()
 	cfg.Broker, cfg.Topics, cfg.Batch.Wait = w.brokers(c), w.layout(), w.cfg.pace
 	cfg.Source.Kind = collector.KindFleet
-	f := &feeder{plant: w.plant, line: n, stats: make(chan func() publish.Stats, 1)}
+	f := &feeder{plant: w.plant, line: n, look: w.cfg.pace / 10, stats: make(chan func() publish.Stats, 1)}
 	_, err := collector.Run(ctx, cfg, collector.Env{
 		Log: w.log, Meter: noop.Meter{}, Now: time.Now, Source: f,
 		Ready: func(stats func() publish.Stats) { f.stats <- stats },
@@ -236,7 +239,7 @@ func (w *world) await(what string, holds func() bool) {
 	w.t.Helper()
 	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Second) {
 		if time.Now().After(end) {
-			w.t.Fatalf("waited %v for %s; %s", patience, what, w.failures())
+			w.t.Fatalf("%s progress: waited %v for %s; %s", verdictMark, patience, what, w.failures())
 		}
 	}
 }
