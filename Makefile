@@ -29,11 +29,11 @@ test: ## every test
 	go test -tags synctests -timeout 10m ./deploy/simulation/
 
 # In virtual time: see deploy/simulation/doc.go.
-SIMULATE := SEED SEEDS HOURS NODES LOG
+SIMULATE := SEED SEEDS HOURS NODES GPUS LOG CONTROL
 SEEDS    ?= 1
-simulate: ## long runs in virtual time: make simulate SEEDS=3 HOURS=24 NODES=100, SEED=n to repeat one
+simulate: ## long runs in virtual time: make simulate SEEDS=3 HOURS=24 NODES=100, SEED=n to repeat one; CONTROL=all must be caught
 	$(foreach v,$(SIMULATE),$(if $($(v)),GPUMETER_SIMULATE_$(v)=$($(v)))) \
-	  go test -tags synctests -v -count 1 -timeout 0 -run 'TestLong' ./deploy/simulation/
+	  go test -tags synctests -v -count 1 -timeout 0 -run '$(if $(CONTROL),TestControlsAreCaught,TestLong)' ./deploy/simulation/
 
 test-kafka: ## what needs real Apache Kafka brokers; KAFKA=full takes its full time, half an hour
 	GPUMETER_KAFKA=$(KAFKA) go test -timeout 40m -count 1 ./deploy/kafka/... ./deploy/failover/...
