@@ -34,6 +34,10 @@ func controls() []control {
 			"reversed", "versions reversed: the sink lets the oldest revision win", "sink/batch.go",
 			"b.generation<<generationShift|uint64(rec.Offset)", "b.generation<<generationShift|(1<<generationShift-1-uint64(rec.Offset))",
 		},
+		{
+			"unspooled", "no spool: what the brokers did not take in time is gone", "collector/publish/spooled.go",
+			"_ = s.spool.Append(p.stream, p.rows, p.pack())", "_ = p.pack()",
+		},
 	}
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -48,6 +50,11 @@ func (p *pipeline) judge(ctx context.Context, l *load) (v verdict, err error) {
 	}
 	v.add(all.repeated())
 	wrong, err := l.stored(ctx, p.conn)
+	v.add(wrong)
+	if err != nil {
+		return v, err
+	}
+	wrong, err = p.rebuilt()
 	v.add(wrong)
 	return v, err
 }
@@ -171,6 +178,30 @@ func (l *load) stored(ctx context.Context, conn driver.Conn) (string, error) {
 	}
 	if int(n) != l.samples {
 		return fmt.Sprintf("samples: %d stored of %d", n, l.samples), nil
+	}
+	return "", nil
+}
+
+// What a processor logs when it cannot begin with an archive, and the one reason
+// for that which a kill may leave.
+const (
+	rebuilding = `msg="rebuilding the state of a partition from the topics"`
+	unfinished = `reason="there is none, or it was not finished"`
+)
+
+// rebuilt wants archives to be of use, or not to be there: none is damaged by a kill,
+// or ahead of what is committed.
+func (p *pipeline) rebuilt() (string, error) {
+	for _, name := range []string{one, two} {
+		log, err := os.ReadFile(p.stages[name].log)
+		if err != nil {
+			return "", err
+		}
+		for line := range strings.Lines(string(log)) {
+			if strings.Contains(line, rebuilding) && !strings.Contains(line, unfinished) {
+				return "archive of " + name + ": " + strings.TrimSpace(line), nil
+			}
+		}
 	}
 	return "", nil
 }

@@ -31,55 +31,108 @@ const (
 func fleetStart() time.Time { return time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC) }
 
 // A load is what a run publishes. dir holds every event once: what the oracle
-// reads. The portions hold the same events, some of them later than they happened
-// and some of them twice.
+// reads. The portions hold the same events, but for those of the agent, some of them
+// later than they happened and some of them twice.
 type load struct {
 	dir      string
+	seed     uint64
 	portions []string // directories, in the order in which they are published
 	horizon  int64    // of the ledger, Unix ms: within the last windows
+	truth    int64    // size of the agent's file of the truth
 
 	events, samples, late, repeated int // samples are events too
 }
 
-// prepare simulates the fleet of a seed into dir.
-func prepare(dir string, seed uint64) (*load, error) {
-	l := &load{dir: filepath.Join(dir, "events")}
+// prepare simulates the fleet of a seed into dir, and that of its agent.
+func prepare(dir string, seed uint64, agent bool) (*load, error) {
+	l := &load{dir: filepath.Join(dir, "events"), seed: seed}
 	draw := rand.New(rand.NewPCG(seed, 0x10ad))
-	end := fleetStart().Add(fleetSpan)
-	l.horizon = end.UnixMilli() - draw.Int64N(90_000)
-	if err := simulate(l.dir, seed, end); err != nil {
+	l.horizon = fleetEnd() - draw.Int64N(90_000)
+	dealt := l.dir
+	if agent {
+		dealt = filepath.Join(dir, "dealt")
+		if err := l.count(); err != nil {
+			return nil, err
+		}
+		if err := simulate(l.dir, fleetOf(seed, fleetGPUs), l.agentFleet()); err != nil {
+			return nil, err
+		}
+	}
+	if err := simulate(dealt, fleetOf(seed, fleetGPUs)); err != nil {
 		return nil, err
 	}
 	for i := range portions {
 		l.portions = append(l.portions, filepath.Join(dir, fmt.Sprintf("portion-%02d", i)))
 	}
 	for _, file := range contract.Files() {
-		if err := l.deal(draw, file); err != nil {
+		if err := l.deal(draw, dealt, file); err != nil {
 			return nil, fmt.Errorf("deal %s out: %w", file.Name, err)
 		}
 	}
 	return l, nil
 }
 
-func simulate(dir string, seed uint64, end time.Time) error {
+func fleetEnd() int64 { return fleetStart().Add(fleetSpan).UnixMilli() }
+
+func fleetOf(seed uint64, gpus int) fleet.Config {
 	cfg := fleet.DefaultConfig()
-	cfg.Seed, cfg.GPUs, cfg.Interval, cfg.Start = seed, fleetGPUs, fleetEvery, fleetStart()
-	f, err := fleet.New(cfg)
+	cfg.Seed, cfg.GPUs, cfg.Interval, cfg.Start = seed, gpus, fleetEvery, fleetStart()
+	return cfg
+}
+
+// agentFleet is of another seed, so that nothing of it is in the other fleet but
+// the name of its node: both are parts of one.
+func (l *load) agentFleet() fleet.Config { return fleetOf(l.seed+1_000_000, agentGPUs) }
+
+// agentSource is the agent's fleet as settings.
+func (l *load) agentSource() []string {
+	cfg := l.agentFleet()
+	return []string{
+		fmt.Sprintf("source.fleet.seed=%d", cfg.Seed), fmt.Sprintf("source.fleet.gpus=%d", cfg.GPUs),
+		fmt.Sprintf("source.fleet.interval=%v", cfg.Interval), "source.fleet.start=" + cfg.Start.Format(time.RFC3339),
+	}
+}
+
+// simulate records what fleets say into dir.
+func simulate(dir string, fleets ...fleet.Config) error {
+	tape, err := record.New(dir, &census{})
 	if err != nil {
 		return err
 	}
-	tape, err := record.New(dir, nobody{})
+	for _, cfg := range fleets {
+		f, err := fleet.New(cfg)
+		if err == nil {
+			err = f.Step(fleetEnd(), tape)
+		}
+		if err != nil {
+			return errors.Join(err, tape.Close())
+		}
+	}
+	return tape.Close()
+}
+
+// count counts what the agent will say, and how long its truth is.
+func (l *load) count() error {
+	f, err := fleet.New(l.agentFleet())
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Step(end.UnixMilli(), tape), tape.Close())
+	var truth bytes.Buffer
+	lines, err := f.Record(&truth)
+	if err != nil {
+		return err
+	}
+	said := &census{}
+	err = errors.Join(f.Step(fleetEnd(), said), lines.Write(f.Ended()), lines.Write(f.Open()))
+	l.events, l.samples, l.truth = said.events, said.samples, int64(truth.Len())
+	return err
 }
 
 // deal gives each line of a file to a portion, some lines to two. Lines are in
 // order of time, and so are portions, but for every eighth line: that is held back
 // for any later one.
-func (l *load) deal(draw *rand.Rand, file contract.File) error {
-	text, err := os.ReadFile(filepath.Join(l.dir, file.Name))
+func (l *load) deal(draw *rand.Rand, dir string, file contract.File) error {
+	text, err := os.ReadFile(filepath.Join(dir, file.Name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -149,13 +202,22 @@ func (l *load) write(draw *rand.Rand, name, header string, dealt [][]string) err
 	return nil
 }
 
-// nobody is where the recording of the fleet passes its events on to.
-type nobody struct{}
+// A census counts events.
+type census struct{ events, samples int }
 
-func (nobody) Sample(*contract.Sample) error       { return nil }
-func (nobody) Process(schemas.Process) error       { return nil }
-func (nobody) Allocation(schemas.Allocation) error { return nil }
-func (nobody) Resource(schemas.Resource) error     { return nil }
-func (nobody) Price(schemas.Price) error           { return nil }
-func (nobody) Tag(schemas.Tag) error               { return nil }
-func (nobody) DeadLetter(schemas.DeadLetter) error { return nil }
+func (c *census) Sample(*contract.Sample) error {
+	c.samples++
+	return c.event()
+}
+
+func (c *census) event() error {
+	c.events++
+	return nil
+}
+
+func (c *census) Process(schemas.Process) error       { return c.event() }
+func (c *census) Allocation(schemas.Allocation) error { return c.event() }
+func (c *census) Resource(schemas.Resource) error     { return c.event() }
+func (c *census) Price(schemas.Price) error           { return c.event() }
+func (c *census) Tag(schemas.Tag) error               { return c.event() }
+func (c *census) DeadLetter(schemas.DeadLetter) error { return c.event() }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,21 +31,33 @@ func lines(t *testing.T, paths ...string) map[string]int {
 	return all
 }
 
-// The portions hold what the oracle reads, nothing else and nothing less; and a
-// seed makes the same of it twice.
+// The portions, with what the agent says, hold what the oracle reads, nothing else
+// and nothing less; and a seed makes the same of it twice.
 func TestPortionsAreTheEvents(t *testing.T) {
-	l, err := prepare(t.TempDir(), 3)
+	for _, agent := range []bool{false, true} {
+		t.Run(fmt.Sprintf("agent %v", agent), func(t *testing.T) { portionsAreTheEvents(t, agent) })
+	}
+}
+
+func portionsAreTheEvents(t *testing.T, agent bool) {
+	l, err := prepare(t.TempDir(), 3, agent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := prepare(t.TempDir(), 3)
+	again, err := prepare(t.TempDir(), 3, agent)
 	if err != nil {
 		t.Fatal(err)
+	}
+	agents := t.TempDir()
+	if agent {
+		if err := simulate(filepath.Join(agents, "said"), l.agentFleet()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	events, twice := 0, 0
 	for _, file := range contract.Files() {
 		whole := lines(t, filepath.Join(l.dir, file.Name))
-		dealt := map[string]int{}
+		dealt := lines(t, filepath.Join(agents, "said", file.Name))
 		for i, dir := range l.portions {
 			part := lines(t, filepath.Join(dir, file.Name))
 			for line, n := range part {

@@ -1,14 +1,17 @@
 // Command chaos kills, freezes and cuts off the processes of a real pipeline and
 // holds what is left against the oracle. For each seed it starts Apache Kafka and
-// ClickHouse, two processors and a sink as processes of their own, with a proxy in
-// each link; publishes a simulated fleet by collectors, an eighth of it late and a
-// sixteenth of it twice; does to all of them what the seed says; lets everything
-// settle; and judges:
+// ClickHouse, two processors and one or two sinks of a group as processes of their
+// own, with a proxy in each link, and with what the seed draws of archives on disk
+// (state.dir), a spool, and notes of what is read (quarantine); publishes a simulated
+// fleet by collectors, an eighth of it late and a sixteenth of it twice, and another
+// by an agent; does to all of them what the seed says; lets everything settle; and
+// judges:
 //
 //   - every row of the ledger is the oracle's, and the other way round;
 //   - ClickHouse has each revision of a cell that processors committed once, and no
 //     other; each revision of a finding once; each sample once;
-//   - no processor has published a cell twice as the same.
+//   - no processor has published a cell twice as the same, and none has found its
+//     archive damaged or ahead.
 //
 // A stage that gives up is a failure too: nobody is there to help it.
 //
@@ -46,7 +49,7 @@ func main() {
 	flag.IntVar(&o.n, "n", 5, "how many seeds")
 	flag.Uint64Var(&o.seed, "seed", 1, "the first of them")
 	flag.StringVar(&o.results, "results", "", "file of results, empty = none")
-	flag.StringVar(&o.control, "control", "", "run a pipeline with one line changed, until a seed fails, as one must: uncommitted, unversioned or reversed")
+	flag.StringVar(&o.control, "control", "", "run a pipeline with one line changed, until a seed fails, as one must: uncommitted, unversioned, reversed or unspooled")
 	flag.Parse()
 	os.Exit(report(o))
 }
@@ -161,7 +164,7 @@ func (c *campaign) one(ctx context.Context, seed uint64) *result {
 		_ = os.RemoveAll(r.dir)
 		return nil
 	}
-	res := &result{seed: seed, commit: c.commit, faults: summary(r.faults), load: r.load, verdict: v, seconds: time.Since(began).Seconds()}
+	res := &result{seed: seed, commit: c.commit, settings: r.settings, faults: summary(r.faults), load: r.load, verdict: v, seconds: time.Since(began).Seconds()}
 	if err != nil {
 		v.wrong = append(v.wrong, err.Error())
 	}

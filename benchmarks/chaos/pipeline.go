@@ -31,16 +31,18 @@ const partitions = 4
 
 // A pipeline is what is put to the test, and what it stands on:
 //
-//	collectors ─► proxy ─► ┌───────┐ ◄─ proxy ◄─ processors one, two
-//	                       │ Kafka │
-//	                       └───────┘ ─► proxy ─► sink ─► proxy ─► ClickHouse
+//	collectors, an agent ─► proxies ─► ┌───────┐ ◄─ proxies ◄─ processors one, two
+//	                                   │ Kafka │
+//	                                   └───────┘ ─► proxies ─► sink1, sink2 ─► proxies ─► ClickHouse
 type pipeline struct {
+	settings
 	dir     string // of data and logs
 	bin     string // of the binaries
 	cluster *kafka.Cluster
 	engine  *chdb.Server
 	links   map[string]*link
-	stages  map[string]*stage // processors and sink
+	stages  map[string]*stage // processors and sinks
+	agent   *agent            // nil where nobody has a spool
 
 	client *kgo.Client // past the proxies
 	admin  *kadm.Client
@@ -57,8 +59,8 @@ type link struct {
 }
 
 // open starts Kafka and ClickHouse, with topics and tables. Close it in any case.
-func open(ctx context.Context, dir, bin string) (*pipeline, error) {
-	p := &pipeline{dir: dir, bin: bin, links: map[string]*link{}, stages: map[string]*stage{}}
+func open(ctx context.Context, dir, bin string, s settings) (*pipeline, error) {
+	p := &pipeline{settings: s, dir: dir, bin: bin, links: map[string]*link{}, stages: map[string]*stage{}}
 	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the run: %w", err)
 	}
@@ -69,11 +71,30 @@ func open(ctx context.Context, dir, bin string) (*pipeline, error) {
 		return p, err
 	}
 	for _, name := range []string{one, two} {
-		p.stages[name] = p.stage(name, "gpumeter-processor", "brokers="+p.brokers(name), "instance="+name, "tick.every=0s", "transaction.timeout=10s")
+		p.stages[name] = p.stage(name, "gpumeter-processor", p.processing(name)...)
 	}
-	dsn := strings.Replace(p.engine.DSN(), p.engine.Address().Native, p.links[sinkStage+arrow+clickHouse].Address(), 1)
-	p.stages[sinkStage] = p.stage(sinkStage, "gpumeter-sink", "brokers="+p.brokers(sinkStage), "clickhouse="+dsn, "flush.every=250ms")
+	for _, name := range p.storers() {
+		dsn := strings.Replace(p.engine.DSN(), p.engine.Address().Native, p.links[name+arrow+clickHouse].Address(), 1)
+		p.stages[name] = p.stage(name, "gpumeter-sink", append(p.noting(name), "brokers="+p.brokers(name), "clickhouse="+dsn, "flush.every=250ms")...)
+	}
 	return p, nil
+}
+
+// processing are the settings of a processor.
+func (p *pipeline) processing(name string) []string {
+	list := append(p.noting(name), "brokers="+p.brokers(name), "instance="+name, "tick.every=0s", "transaction.timeout=10s")
+	if p.hot > 0 {
+		list = append(list, "state.dir="+filepath.Join(p.dir, name+"-state"), fmt.Sprintf("state.hot=%v", p.hot))
+	}
+	return list
+}
+
+// noting are the settings of a stage that notes what it reads, where it should.
+func (p *pipeline) noting(name string) []string {
+	if !p.quarantine {
+		return nil
+	}
+	return []string{"quarantine=" + filepath.Join(p.dir, name+"-notes")}
 }
 
 // listener is Kafka's name of the listener that a stage comes in by: each has one
@@ -84,8 +105,10 @@ func (p *pipeline) openKafka(ctx context.Context) (err error) {
 	options := kafka.Options{Dir: filepath.Join(p.dir, kafkaNode)}
 	links := map[kafka.Listener]*link{}
 	var failed error
-	for _, stage := range []string{collector, one, two, sinkStage} {
-		options.More = append(options.More, listener(stage))
+	for _, link := range p.settings.links() {
+		if stage, to, _ := strings.Cut(link, arrow); to == kafkaNode {
+			options.More = append(options.More, listener(stage))
+		}
 	}
 	options.Advertise = func(_ int, l kafka.Listener, listen string) string {
 		relay, err := proxy.Listen(listen)
@@ -129,13 +152,15 @@ func (p *pipeline) openClickHouse(ctx context.Context) (err error) {
 	if p.engine, err = chdb.Start(ctx, chdb.Options{Dir: filepath.Join(p.dir, clickHouse), Log: log}); err != nil {
 		return err
 	}
-	relay, err := proxy.Listen(p.engine.Address().Native)
-	if err != nil {
-		return err
+	for _, name := range p.storers() {
+		relay, err := proxy.Listen(p.engine.Address().Native)
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		p.links[name+arrow+clickHouse] = &link{Proxy: relay}
+		p.mu.Unlock()
 	}
-	p.mu.Lock()
-	p.links[sinkStage+arrow+clickHouse] = &link{Proxy: relay}
-	p.mu.Unlock()
 	if p.conn, err = clickhouse.Open(p.engine.DSN()); err != nil {
 		return err
 	}
@@ -148,9 +173,7 @@ func (p *pipeline) brokers(stage string) string { return p.links[stage+arrow+kaf
 
 func (p *pipeline) stage(name, binary string, set ...string) *stage {
 	s := &stage{name: name, path: filepath.Join(p.bin, binary), log: filepath.Join(p.dir, "logs", name+".log")}
-	for _, setting := range set {
-		s.args = append(s.args, "--set", setting)
-	}
+	s.set(set...)
 	return s
 }
 
@@ -171,7 +194,7 @@ func (p *pipeline) collect(ctx context.Context, dir string) error {
 			return errors.Join(context.Cause(ctx), s.kill())
 		case <-l.done:
 		}
-		if err := s.ended(l); err != nil || !s.wasKilled(l) {
+		if err := s.ended(l); err != nil || !s.wasTold(l) {
 			return err
 		}
 	}

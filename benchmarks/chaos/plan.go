@@ -19,23 +19,22 @@ const (
 	hold      kind = "hold"     // nothing passes the link and nobody is told
 	delay     kind = "delay"    // each direction takes longer
 	throttle  kind = "throttle" // the link is slow
+	strand    kind = "strand"   // the link is down until all that is left lies in the spool; then kill -9
+	maroon    kind = "maroon"   // the same, but it is asked to stop
 )
 
 // Who it is done to: processes, and the links between two of them.
 const (
 	collector  = "collector"
-	one        = "one" // processors
+	agentStage = "agent" // a collector with a spool
+	one        = "one"   // processors
 	two        = "two"
-	sinkStage  = "sink"
+	sinkOne    = "sink1"
+	sinkTwo    = "sink2"
 	clickHouse = "clickhouse"
 	kafkaNode  = "kafka"
 	arrow      = ">" // one>kafka
 )
-
-// links are all that a proxy stands in.
-func links() []string {
-	return []string{collector + arrow + kafkaNode, one + arrow + kafkaNode, two + arrow + kafkaNode, sinkStage + arrow + kafkaNode, sinkStage + arrow + clickHouse}
-}
 
 // A fault is one thing that goes wrong.
 type fault struct {
@@ -68,10 +67,10 @@ const (
 )
 
 // plan draws the faults of a seed, in the order of their beginning. Each run kills
-// both processors, one at least in a transaction, the sink and a collector, and
-// cuts or bends some links; in some a process freezes, or what all stand on is
-// killed.
-func plan(seed uint64) []fault {
+// both processors, one at least in a transaction, the sinks and a collector, strands
+// the agent if there is one, and cuts or bends some links; in some a process freezes,
+// or what all stand on is killed.
+func plan(seed uint64, s settings) []fault {
 	draw := rand.New(rand.NewPCG(seed, 0xfa017))
 	first, other := one, two
 	if draw.IntN(2) == 0 {
@@ -80,17 +79,27 @@ func plan(seed uint64) []fault {
 	faults := []fault{
 		{at: within(draw, trouble), kind: killBusy, target: first},
 		{at: within(draw, trouble), kind: pick(draw, kill, killBusy), target: other},
-		{at: within(draw, trouble), kind: kill, target: sinkStage},
 		{at: within(draw, trouble), kind: kill, target: collector},
+	}
+	for _, sink := range s.storers() {
+		faults = append(faults, fault{at: within(draw, trouble), kind: kill, target: sink})
+	}
+	still := append(s.storers(), other, collector) // not the first: who stands still opens no transaction to be killed in
+	if s.spool {
+		still = append(still, agentStage)
+		faults = append(faults, fault{at: within(draw, trouble/2), kind: pick(draw, strand, maroon), target: agentStage})
+		if draw.IntN(2) == 0 {
+			faults = append(faults, fault{at: within(draw, trouble), kind: kill, target: agentStage})
+		}
 	}
 	if draw.IntN(2) == 0 {
 		faults = append(faults, fault{at: within(draw, trouble), kind: kill, target: pick(draw, one, two)})
 	}
 	for range 3 + draw.IntN(3) {
-		faults = append(faults, bend(draw))
+		faults = append(faults, bend(draw, s))
 	}
-	if draw.IntN(2) == 0 { // not the first: who stands still opens no transaction to be killed in
-		faults = append(faults, fault{at: within(draw, trouble/3), kind: freeze, target: pick(draw, other, sinkStage, collector), length: forgotten + within(draw, 2*time.Second)})
+	if draw.IntN(2) == 0 {
+		faults = append(faults, fault{at: within(draw, trouble/3), kind: freeze, target: pick(draw, still...), length: forgotten + within(draw, 2*time.Second)})
 	}
 	if draw.IntN(3) == 0 {
 		faults = append(faults, fault{at: within(draw, trouble), kind: kill, target: clickHouse})
@@ -103,8 +112,8 @@ func plan(seed uint64) []fault {
 }
 
 // bend draws what happens to a link.
-func bend(draw *rand.Rand) fault {
-	f := fault{at: within(draw, trouble), kind: pick(draw, cut, resetOnce, hold, delay, throttle), target: pick(draw, links()...)}
+func bend(draw *rand.Rand, s settings) fault {
+	f := fault{at: within(draw, trouble), kind: pick(draw, cut, resetOnce, hold, delay, throttle), target: pick(draw, s.links()...)}
 	switch f.kind {
 	case resetOnce:
 		return f

@@ -8,11 +8,11 @@ import (
 
 func TestPlanIsItsSeeds(t *testing.T) {
 	for seed := range uint64(20) {
-		a, b := plan(seed), plan(seed)
+		a, b := plan(seed, settingsOf(seed)), plan(seed, settingsOf(seed))
 		if !slices.Equal(a, b) {
 			t.Errorf("seed %d: %v and %v", seed, a, b)
 		}
-		if seed > 0 && slices.Equal(a, plan(seed-1)) {
+		if seed > 0 && slices.Equal(a, plan(seed-1, settingsOf(seed))) {
 			t.Errorf("seeds %d and %d are one", seed-1, seed)
 		}
 	}
@@ -22,7 +22,8 @@ func TestPlanIsItsSeeds(t *testing.T) {
 func TestPlansOfSixtySeeds(t *testing.T) {
 	done := map[string]int{}
 	for seed := range uint64(60) {
-		faults := plan(seed + 1)
+		s := settingsOf(seed + 1)
+		faults := plan(seed+1, s)
 		for _, f := range faults {
 			done[string(f.kind)+" "+f.target]++
 			if f.kind == freeze && f.length < forgotten {
@@ -32,7 +33,11 @@ func TestPlansOfSixtySeeds(t *testing.T) {
 				t.Errorf("seed %d: %s: begins when all is over", seed, f)
 			}
 		}
-		for _, want := range []string{string(kill) + " " + sinkStage, string(kill) + " " + collector} {
+		must := []string{string(kill) + " " + collector}
+		for _, sink := range s.storers() {
+			must = append(must, string(kill)+" "+sink)
+		}
+		for _, want := range must {
 			if !slices.ContainsFunc(faults, func(f fault) bool { return string(f.kind)+" "+f.target == want }) {
 				t.Errorf("seed %d: no %s", seed, want)
 			}
@@ -42,8 +47,11 @@ func TestPlansOfSixtySeeds(t *testing.T) {
 	for _, target := range []string{one, two} {
 		want = append(want, string(kill)+" "+target, string(killBusy)+" "+target, string(freeze)+" "+target)
 	}
-	want = append(want, string(freeze)+" "+collector, string(freeze)+" "+sinkStage, string(kill)+" "+clickHouse, string(kill)+" "+kafkaNode)
-	for _, link := range links() {
+	for _, target := range []string{collector, agentStage, sinkOne, sinkTwo} {
+		want = append(want, string(freeze)+" "+target)
+	}
+	want = append(want, string(kill)+" "+agentStage, string(strand)+" "+agentStage, string(maroon)+" "+agentStage, string(kill)+" "+clickHouse, string(kill)+" "+kafkaNode)
+	for _, link := range (settings{sinks: 2, spool: true}).links() {
 		for _, k := range []kind{cut, resetOnce, hold, delay, throttle} {
 			want = append(want, string(k)+" "+link)
 		}

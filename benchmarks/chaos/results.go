@@ -11,20 +11,21 @@ import (
 
 // toolVersion rises when a seed means another run: results of older ones do not
 // count any more.
-const toolVersion = 1
+const toolVersion = 2
 
 // A result is one line of the file of results.
 type result struct {
-	seed    uint64
-	commit  string
-	faults  string
-	load    *load
-	verdict verdict
-	seconds float64
-	wrong   string // empty: it passed
+	seed     uint64
+	commit   string
+	settings settings
+	faults   string
+	load     *load
+	verdict  verdict
+	seconds  float64
+	wrong    string // empty: it passed
 }
 
-const header = "tool\tseed\tcommit\tverdict\tseconds\tevents\trows\trevisions\tfindings\tfaults\n"
+const header = "tool\tseed\tcommit\tverdict\tseconds\tevents\trows\trevisions\tfindings\tsettings\tfaults\n"
 
 func (r *result) String() string {
 	verdict := "pass"
@@ -35,8 +36,8 @@ func (r *result) String() string {
 	if r.load != nil {
 		events = r.load.events
 	}
-	return fmt.Sprintf("%d\t%d\t%s\t%s\t%.1f\t%d\t%d\t%d\t%d\t%s\n", toolVersion, r.seed, r.commit, verdict, r.seconds,
-		events, r.verdict.rows, r.verdict.revisions, r.verdict.findings, r.faults)
+	return fmt.Sprintf("%d\t%d\t%s\t%s\t%.1f\t%d\t%d\t%d\t%d\t%s\t%s\n", toolVersion, r.seed, r.commit, verdict, r.seconds,
+		events, r.verdict.rows, r.verdict.revisions, r.verdict.findings, r.settings, r.faults)
 }
 
 // known tells which seeds have a line of this version already, and whether they

@@ -31,7 +31,7 @@ func TestResultsAreKnownAgain(t *testing.T) {
 	if got, err := known(file); err != nil || !maps.Equal(got, map[uint64]bool{1: true, 2: false}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if err := os.WriteFile(file, []byte(header+"0\t7\tabc\tpass\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(header+"1\t7\tabc\tpass\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := known(file); err != nil || len(got) > 0 {

@@ -15,6 +15,7 @@ import (
 
 // A run is one seed.
 type run struct {
+	settings
 	seed   uint64
 	dir    string // of everything that it writes
 	bin    string
@@ -31,15 +32,16 @@ type run struct {
 // do takes the pipeline through the faults of the seed and judges what is left. An
 // error is one of the pipeline: a stage that gave up, or rows that never arrived.
 func (r *run) do(ctx context.Context) (v verdict, err error) {
-	r.faults = plan(r.seed)
+	r.settings = settingsOf(r.seed)
+	r.faults = plan(r.seed, r.settings)
 	begun := time.Now()
 	both, opening := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
-		r.load, err = prepare(r.dir, r.seed)
+		r.load, err = prepare(r.dir, r.seed, r.spool)
 		return err
 	})
 	both.Go(func() (err error) {
-		r.pipe, err = open(opening, r.dir, r.bin)
+		r.pipe, err = open(opening, r.dir, r.bin, r.settings)
 		return err
 	})
 	err = both.Wait()
@@ -49,7 +51,10 @@ func (r *run) do(ctx context.Context) (v verdict, err error) {
 	if err != nil {
 		return v, err
 	}
-	r.say("%d events (%d of them late, %d twice) in %d portions; ready after %.1f s", r.load.events, r.load.late, r.load.repeated, portions, time.Since(begun).Seconds())
+	r.say("%s; %d events (%d of them late, %d twice) in %d portions; ready after %.1f s", r.settings, r.load.events, r.load.late, r.load.repeated, portions, time.Since(begun).Seconds())
+	if r.spool {
+		r.pipe.agent = r.pipe.newAgent(r.load)
+	}
 	if err := r.pass(ctx); err != nil {
 		return v, err
 	}
@@ -86,7 +91,7 @@ func (r *run) pass(ctx context.Context) error {
 	enough()
 	stages.Wait()
 	var errs []error
-	for _, name := range []string{one, two, sinkStage} {
+	for _, name := range append(r.storers(), one, two) {
 		errs = append(errs, r.pipe.stages[name].stop())
 	}
 	return errors.Join(errs...)
@@ -130,6 +135,9 @@ func (r *run) trouble(ctx context.Context) error {
 			pause(ctx, trouble*time.Duration(i)/(portions-heldBack))
 			return r.pipe.collect(ctx, dir)
 		})
+	}
+	if r.spool {
+		all.Go(func() error { return r.pipe.agent.run(ctx, r.pipe, r.load) })
 	}
 	for _, f := range r.faults {
 		all.Go(func() error { return r.fault(ctx, f) })

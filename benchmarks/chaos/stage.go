@@ -19,19 +19,30 @@ import (
 type stage struct {
 	name string
 	path string // of the binary
-	args []string
 	log  string // file that all its lives write to
 
-	mu  sync.Mutex
-	run *life
+	mu   sync.Mutex
+	args []string // of the next life
+	run  *life
 }
 
 // A life of a process lasts from its start to its end.
 type life struct {
 	cmd    *exec.Cmd
 	killed bool // by us
+	told   bool // by us, to end: killed or stopped
 	done   chan struct{}
 	err    error // of its end, once done
+}
+
+// set sets the settings of the next life.
+func (s *stage) set(settings ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.args = nil
+	for _, setting := range settings {
+		s.args = append(s.args, "--set", setting)
+	}
 }
 
 // begin starts the process. It may begin again when the last life is over.
@@ -83,7 +94,7 @@ func (s *stage) signal(sig syscall.Signal, how func(*life)) (*life, error) {
 
 // kill is kill -9.
 func (s *stage) kill() error {
-	l, err := s.signal(syscall.SIGKILL, func(l *life) { l.killed = true })
+	l, err := s.signal(syscall.SIGKILL, func(l *life) { l.killed, l.told = true, true })
 	if err == nil {
 		<-l.done
 	}
@@ -100,12 +111,33 @@ func (s *stage) thaw() error {
 	return err
 }
 
+// freezeFor stops the process where it is, and lets it go on.
+func (s *stage) freezeFor(ctx context.Context, length time.Duration) error {
+	if err := s.freeze(); err != nil {
+		return err
+	}
+	pause(ctx, length)
+	return s.thaw()
+}
+
+// over tells that the last life has ended.
+func (s *stage) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.run.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // stopWithin is thrice what a service has to stop: the machine may be busy.
 const stopWithin = 30 * time.Second
 
 // stop asks the process to end, and wants it to end well.
 func (s *stage) stop() error {
-	l, err := s.signal(syscall.SIGTERM, func(*life) {})
+	l, err := s.signal(syscall.SIGTERM, func(l *life) { l.told = true })
 	if err != nil {
 		return err
 	}
@@ -127,10 +159,10 @@ func (s *stage) ended(l *life) error {
 	return fmt.Errorf("%s gave up: %w: %s", s.name, l.err, lastLine(s.log))
 }
 
-func (s *stage) wasKilled(l *life) bool {
+func (s *stage) wasTold(l *life) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return l.killed
+	return l.told
 }
 
 // keep begins the stage anew whenever it was killed, until ctx ends. A stage that
@@ -148,7 +180,7 @@ func (s *stage) keep(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // told to stop
-		case !s.wasKilled(l):
+		case !s.wasTold(l):
 			return errors.Join(s.ended(l), fmt.Errorf("%s ended before it was told to", s.name))
 		}
 	}

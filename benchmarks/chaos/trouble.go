@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gpumeter/gpumeter/benchmarks/chaos/proxy"
-	"github.com/gpumeter/gpumeter/processor"
 )
 
 // suffer does what a fault says and mends it. It returns what happened beside it.
@@ -22,10 +20,11 @@ func (p *pipeline) suffer(ctx context.Context, f fault) (note string, err error)
 	case f.target == kafkaNode:
 		node := p.cluster.Nodes()[0]
 		return "", errors.Join(node.Kill(), node.Restart(ctx))
+	case f.target == agentStage:
+		return p.harm(ctx, f)
 	case f.kind == freeze:
 		return p.freeze(ctx, f)
-	}
-	if f.kind == killBusy {
+	case f.kind == killBusy:
 		return p.killInTransaction(ctx, f.target)
 	}
 	s, err := p.process(ctx, f.target)
@@ -33,6 +32,22 @@ func (p *pipeline) suffer(ctx context.Context, f fault) (note string, err error)
 		return "nobody was there", err
 	}
 	return "", s.kill()
+}
+
+// harm is what can be done to the agent.
+func (p *pipeline) harm(ctx context.Context, f fault) (note string, err error) {
+	switch a := p.agent; f.kind {
+	case kill:
+		return "", a.kill()
+	case freeze:
+		return "", a.freeze(ctx, f.length)
+	case strand:
+		return a.strand(ctx, p.links[agentStage+arrow+kafkaNode], a.stage.kill)
+	case maroon:
+		return a.strand(ctx, p.links[agentStage+arrow+kafkaNode], a.stage.stop)
+	default:
+		return "", fmt.Errorf("no agent can be hit by %s", f.kind)
+	}
 }
 
 // process is the stage of a name; of collectors, the one that has run longest,
@@ -54,11 +69,7 @@ func (p *pipeline) freeze(ctx context.Context, f fault) (string, error) {
 	if s == nil {
 		return "nobody was there", err
 	}
-	if err := s.freeze(); err != nil {
-		return "", err
-	}
-	pause(ctx, f.length)
-	return "", s.thaw()
+	return "", s.freezeFor(ctx, f.length)
 }
 
 // suffer bends the link.
@@ -88,50 +99,8 @@ func (l *link) suffer(ctx context.Context, f fault) error {
 	return nil
 }
 
-const (
-	// patience is how long a fault waits for somebody to be there.
-	patience = 3 * time.Second
-	// transactionPatience is longer than a successor waits for its partitions.
-	transactionPatience = 12 * time.Second
-	// outage is how long Kafka may need to come back on a busy machine.
-	outage = time.Minute
-)
-
-// killInTransaction kills a processor while its transaction is open, with records
-// in it. It is frozen for the look: it could commit between a look and the kill.
-func (p *pipeline) killInTransaction(ctx context.Context, instance string) (note string, err error) {
-	s := p.stages[instance]
-	_, err = awaitFor(ctx, outage, func(ctx context.Context) (bool, error) {
-		_, err := p.admin.ListTransactions(ctx, nil, nil)
-		return err == nil, nil
-	})
-	if err != nil {
-		return "", err
-	}
-	killed, err := awaitFor(ctx, transactionPatience, func(ctx context.Context) (bool, error) {
-		if !p.inTransaction(ctx, instance) {
-			return false, nil
-		}
-		if err := s.freeze(); err != nil {
-			return false, err
-		}
-		if !p.inTransaction(ctx, instance) {
-			return false, s.thaw()
-		}
-		return true, s.kill()
-	})
-	if killed || err != nil {
-		return "", err
-	}
-	return "no transaction was open", s.kill()
-}
-
-// inTransaction reports whether Kafka lists a transaction of the processor as open.
-// A Kafka that is away has none.
-func (p *pipeline) inTransaction(ctx context.Context, instance string) bool {
-	listed, err := p.admin.ListTransactions(ctx, nil, []string{"Ongoing"})
-	return err == nil && slices.Contains(listed.TransactionalIDs(), processor.DefaultConfig().Group+"-"+instance)
-}
+// patience is how long a fault waits for somebody to be there.
+const patience = 3 * time.Second
 
 // pause waits for a time of the plan, or for the end of ctx.
 func pause(ctx context.Context, d time.Duration) {
