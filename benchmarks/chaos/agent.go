@@ -54,8 +54,8 @@ func (p *pipeline) newAgent(l *load) *agent {
 func (a *agent) settings(p *pipeline, l *load) []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	list := append([]string{"source.kind=fleet", "brokers=" + p.brokers(agentStage), "spool.dir=" + filepath.Join(p.dir, "spool"),
-		"spool.after=500ms", "batch.rows=64", "batch.wait=100ms"}, l.agentSource()...)
+	list := append(l.agentSource(), "brokers="+p.brokers(agentStage), "spool.dir="+filepath.Join(p.dir, "spool"),
+		"spool.after=500ms", "batch.rows=64", "batch.wait=100ms")
 	if a.stranded {
 		return append(list, "source.fleet.duration=10s")
 	}
@@ -123,7 +123,7 @@ func (a *agent) strand(ctx context.Context, l *link, end func() error) (note str
 	defer l.Set(proxy.Weather{})
 	said, err := awaitFor(ctx, agentPatience, func(context.Context) (bool, error) {
 		file, err := os.Stat(a.truth)
-		return err == nil && file.Size() == a.whole, nil //nolint:nilerr // it is not there yet
+		return err == nil && file.Size() == a.whole, nil // an error: it is not there yet
 	})
 	if err != nil || !said {
 		return "it did not come to an end", err

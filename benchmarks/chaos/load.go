@@ -88,7 +88,7 @@ func (l *load) agentFleet() fleet.Config { return fleetOf(l.seed+1_000_000, agen
 func (l *load) agentSource() []string {
 	cfg := l.agentFleet()
 	return []string{
-		fmt.Sprintf("source.fleet.seed=%d", cfg.Seed), fmt.Sprintf("source.fleet.gpus=%d", cfg.GPUs),
+		"source.kind=fleet", fmt.Sprintf("source.fleet.seed=%d", cfg.Seed), fmt.Sprintf("source.fleet.gpus=%d", cfg.GPUs),
 		fmt.Sprintf("source.fleet.interval=%v", cfg.Interval), "source.fleet.start=" + cfg.Start.Format(time.RFC3339),
 	}
 }

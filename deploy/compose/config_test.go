@@ -33,7 +33,7 @@ type loaded struct {
 
 // configured loads a stage's file as its binary does; what lies in /run/secrets
 // there is taken from the folder secrets. Keys and values must be right.
-func configured(t *testing.T, stage, secrets string, set ...string) loaded {
+func configured(t *testing.T, stage, secrets string) loaded {
 	t.Helper()
 	text, err := os.ReadFile(stage + ".yaml")
 	if err != nil {
@@ -46,7 +46,7 @@ func configured(t *testing.T, stage, secrets string, set ...string) loaded {
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "/run/secrets", secrets)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	from := service.Sources{File: file, Set: set}
+	from := service.Sources{File: file}
 	switch stage {
 	case "collector":
 		c := config[collector.Config]{service.DefaultConfig(0), collector.DefaultConfig()}
