@@ -89,29 +89,34 @@ func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err err
 	if err != nil {
 		return stats, err
 	}
-	opts = append(opts, broker.ProducerOptions()...)
 	if cfg.Spool.Disk.Dir != "" {
 		return runSpooled(ctx, cfg, env, opts)
 	}
 	if cfg.Source.live() {
 		env.Log.Warn("no spool.dir: while the brokers are away the source waits, and what it does not see then is unknown in the ledger")
 	}
-	client, err := kgo.NewClient(opts...)
+	if err := ready(cfg, env, opts, func(asking *kgo.Client) (int32, error) {
+		return broker.PrepareWhenThere(ctx, asking, cfg.Topics, cfg.Use(), env.Log)
+	}); err != nil {
+		return stats, err
+	}
+	client, err := kgo.NewClient(append(opts, broker.ProducerOptions()...)...)
 	if err != nil {
 		return stats, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	if err := ready(cfg, env, func() (int32, error) {
-		return broker.PrepareWhenThere(ctx, client, cfg.Topics, cfg.Use(), env.Log)
-	}); err != nil {
-		return stats, err
-	}
 	return publishSource(ctx, cfg, env, client, stopWithin)
 }
 
-// ready makes sure of the topics.
-func ready(cfg Config, env Env, prepare func() (partitions int32, err error)) error {
-	partitions, err := prepare()
+// ready makes sure of the topics, by a client that only asks: see
+// broker.ProducerOptions.
+func ready(cfg Config, env Env, opts []kgo.Opt, prepare func(*kgo.Client) (partitions int32, err error)) error {
+	asking, err := kgo.NewClient(opts...)
+	if err != nil {
+		return fmt.Errorf("kafka client: %w", err)
+	}
+	defer asking.Close()
+	partitions, err := prepare(asking)
 	if err != nil {
 		return fmt.Errorf("topics at %v: %w", cfg.Broker.Brokers, err)
 	}
@@ -122,7 +127,8 @@ func ready(cfg Config, env Env, prepare func() (partitions int32, err error)) er
 }
 
 // runSpooled reads the source whether the brokers are there or not.
-func runSpooled(ctx context.Context, cfg Config, env Env, opts []kgo.Opt) (stats publish.Stats, err error) {
+func runSpooled(ctx context.Context, cfg Config, env Env, plain []kgo.Opt) (stats publish.Stats, err error) {
+	opts := append(slices.Clone(plain), broker.ProducerOptions()...)
 	client, err := kgo.NewClient(append(publish.SpooledOptions(), opts...)...)
 	if err != nil {
 		return stats, fmt.Errorf("kafka client: %w", err)
@@ -135,7 +141,7 @@ func runSpooled(ctx context.Context, cfg Config, env Env, opts []kgo.Opt) (stats
 		Config: cfg.Spool, Stopping: ctx.Done(), Log: env.Log,
 		Backlog: func() (*kgo.Client, error) { return kgo.NewClient(opts...) },
 		Topics: func(ctx context.Context) error {
-			return ready(cfg, env, func() (int32, error) { return broker.Prepare(ctx, client, cfg.Topics, cfg.Use()) })
+			return ready(cfg, env, plain, func(asking *kgo.Client) (int32, error) { return broker.Prepare(ctx, asking, cfg.Topics, cfg.Use()) })
 		},
 		Ready: func() { close(there) },
 	}, env.Meter, env.Now())

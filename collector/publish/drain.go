@@ -74,18 +74,6 @@ func (s *spooled) drain() {
 		if err == nil {
 			err = s.deliver(client, chunk)
 		}
-		if err != nil && broker.Classify(err) == broker.Retry {
-			// The client gives up what it has where it asked for a producer id and the
-			// brokers ended the connection before they had said anything, as those do
-			// that are going down. It is still in the spool. That client would send
-			// nothing more before it looked at the topics again, after minutes.
-			if client != nil {
-				client.Close()
-				client = nil
-			}
-			s.rest(longRest)
-			continue
-		}
 		if err != nil {
 			if s.life.Err() == nil {
 				_ = s.fail(fmt.Errorf("send what is spooled: %w", err))

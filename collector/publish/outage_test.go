@@ -267,7 +267,7 @@ func TestBrokersThatHangUp(t *testing.T) {
 	r.way.set(true)
 	p.samples(0, 100)
 	p.await("everything to be on the disk", func(s StreamStats) bool { return s.Spooled == 100 })
-	r.hangUp()
+	hangUp(r.cluster)
 	r.way.set(false)
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -276,17 +276,36 @@ func TestBrokersThatHangUp(t *testing.T) {
 	r.complete(100)
 }
 
+// Without a spool there is nothing else than the client's patience.
+func TestBrokersThatHangUpOnADirectPublisher(t *testing.T) {
+	cluster, _ := connect(t)
+	opts, err := broker.Config{Brokers: cluster.ListenAddrs()}.Options("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kgo.NewClient(append(opts, broker.ProducerOptions()...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	hangUp(cluster)
+	p := publisher(t, client, slow(1, 10))
+	if err := errors.Join(p.Sample(sample("n1")), p.Flush(t.Context())); err != nil {
+		t.Error(err)
+	}
+}
+
 // hangUp lets the broker end the next connections before it has said anything, from
 // when it was asked for its topics.
-func (r *rig) hangUp() {
+func hangUp(cluster *kfake.Cluster) {
 	known, calls := make(chan struct{}), 0
 	asked := sync.OnceFunc(func() { close(known) })
-	r.cluster.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+	cluster.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
 		asked()
 		return nil, nil, false
 	})
-	r.cluster.ControlKey(int16(kmsg.ApiVersions), func(kmsg.Request) (kmsg.Response, error, bool) {
-		r.cluster.KeepControl()
+	cluster.ControlKey(int16(kmsg.ApiVersions), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
 		select {
 		case <-known: // so that it is not about the topics
 			calls++
