@@ -5,7 +5,8 @@
 // It is pure: no clock, goroutine, Kafka, logger or global. Inputs are sets; none
 // of the Add methods publishes anything, and neither order nor repetition of what
 // they are given matters. Advance moves the horizon and publishes the cells that
-// are new or changed. What it does not do: read or judge bytes, bound event times
+// are new or changed, those of a change that reaches far back in steps
+// (backlog.go). What it does not do: read or judge bytes, bound event times
 // (package meter refuses those before). A fresh engine fed the same sets is the same
 // engine; with an Archive, which it gets as an argument, it needs only what is not in
 // there.

@@ -11,7 +11,8 @@
 //	                                             └───────────── offsets + Position ────────────────────┴─► one transaction
 //
 // A Position, kept as the metadata of the committed offset, says which reference
-// events and which horizon the published cells reflect. So what was published is
+// events and which horizon the published cells reflect, and what of a change that
+// reaches far back is still to come. So what was published is
 // a function of what was committed, and a new owner recomputes it: it feeds a
 // fresh engine the same inputs, advances it to the same horizon without
 // publishing, and goes on. A transaction that aborts costs the same: the engines
