@@ -41,11 +41,9 @@ func main() {
 	flag.StringVar(&o.brokers, "brokers", "", "internal")
 	flag.StringVar(&o.state, "state", "", "internal")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	var err error
 	if o.from, err = time.Parse(time.RFC3339, *from); err == nil {
-		err = run(ctx, o, *archived)
+		err = run(o, *archived)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "backlog:", err)
@@ -53,10 +51,12 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, o options, archived bool) error {
+func run(o options, archived bool) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	switch o.role {
 	case "broker":
-		return serve(ctx)
+		return serve()
 	case "processor":
 		return process(ctx, o)
 	}
@@ -72,7 +72,7 @@ func run(ctx context.Context, o options, archived bool) error {
 }
 
 // serve is the broker: it says where it listens, and stays until its input ends.
-func serve(context.Context) error {
+func serve() error {
 	s, err := broker.Start(broker.Options{})
 	if err != nil {
 		return err
