@@ -26,7 +26,7 @@ demo: ## a fleet's money live, in one process: make demo ARGS="--for 60s --speed
 
 test: ## every test
 	go test -timeout 40m $(PACKAGES)
-	go test -tags synctests -timeout 10m ./deploy/simulation/
+	go test -tags synctests -timeout 20m ./deploy/simulation/
 
 # In virtual time: see deploy/simulation/doc.go.
 SIMULATE := SEED SEEDS HOURS NODES GPUS LOG CONTROL
