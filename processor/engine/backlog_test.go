@@ -77,8 +77,8 @@ func drawPlan(t *rapid.T, events int) (plan []turn) {
 	fed, step := 0, int64(0)
 	for range rapid.IntRange(1, 12).Draw(t, "turns") {
 		fed = rapid.IntRange(fed, events).Draw(t, "fed")
-		step += rapid.Int64Range(0, 7).Draw(t, "steps") // of early results, which are due then
-		plan = append(plan, turn{fed: fed, horizon: worldStart + min(10_000*step, worldLen)})
+		step += rapid.Int64Range(1, 3).Draw(t, "steps") // of early results, which are due then: a successor takes those as published
+		plan = append(plan, turn{fed: fed, horizon: worldStart + 10_000*step})
 	}
 	return plan
 }
