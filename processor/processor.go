@@ -78,6 +78,8 @@ func (c Config) Uses() []broker.Use {
 type Env struct {
 	Log   *slog.Logger
 	Meter metric.Meter
+	// Memory is what the process keeps to [bytes], 0 = no limit: see meter.Config.
+	Memory int64
 	// Ready, if given, is called once before work begins; m may be asked from
 	// then on, from any goroutine.
 	Ready func(m *meter.Meter)
@@ -94,6 +96,7 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 	if err != nil {
 		return err
 	}
+	opts = append(opts, meter.Buffers(env.Memory)...)
 	instance, err := cfg.instance()
 	if err != nil {
 		return err
@@ -101,7 +104,7 @@ func Run(ctx context.Context, cfg Config, env Env) error {
 	mc := meter.Config{
 		Client: opts, Topics: cfg.Topics, Group: cfg.Group, Instance: instance, Engine: cfg.Rules.Engine(), StateDir: cfg.Rules.State.Dir,
 		Every: cfg.Transaction.Every, Records: cfg.Transaction.Records, Timeout: cfg.Transaction.Timeout,
-		Quarantine: cfg.Quarantine, Meter: env.Meter, Log: env.Log,
+		MemoryLimit: env.Memory, Quarantine: cfg.Quarantine, Meter: env.Meter, Log: env.Log,
 	}
 	if cfg.Tick.Every > 0 {
 		ticker := time.NewTicker(cfg.Tick.Every)

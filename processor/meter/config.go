@@ -51,6 +51,10 @@ type Config struct {
 	Records   int                                 // records after which a turn gathers no more; default 1,000
 	Timeout   time.Duration                       // after which the broker aborts an open transaction; default 1 min. A replay that publishes all at once needs more
 	Tick      <-chan time.Time                    // the owner of partition 0 writes one tick for each value; nil = none, as in a replay
+	// MemoryLimit is what the process is to keep to [bytes]; 0 = there is no limit.
+	// The runtime is to be told of it (debug.SetMemoryLimit), and Client to have its
+	// Buffers.
+	MemoryLimit int64
 	// Quarantine is the directory of the notes that find a record which kills the
 	// process; empty = none are made.
 	Quarantine string
@@ -97,6 +101,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("transaction.records: %d is less than 1", c.Records)
 	case c.Timeout < 10*time.Second || c.Timeout > 15*time.Minute:
 		return fmt.Errorf("transaction.timeout: %v is not from 10s to 15m: brokers refuse more, and less aborts transactions of a slow disk", c.Timeout)
+	case c.MemoryLimit != 0 && c.MemoryLimit < leastLimit:
+		return fmt.Errorf("memory.limit: %d is less than %d bytes: buffers take half of that", c.MemoryLimit, leastLimit)
 	}
 	return c.Topics.Validate()
 }

@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"math"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -55,8 +56,25 @@ func (s *shell) rereadRefs(ctx context.Context, all []history) error {
 				h.addRows(e.rows)
 			}
 		}
-		return nil
+		return s.room(nil)
 	})
+}
+
+// room makes what room it can for more input in a recovery.
+func (s *shell) room(fresh []*partition) error {
+	if !s.memory.short() {
+		return nil
+	}
+	for _, p := range fresh {
+		if err := s.catchUp(p, s.rebuildRows); err != nil { // as if it had read enough
+			return err
+		}
+	}
+	s.memory.collected = time.Time{}
+	if s.memory.short() {
+		return errNoRoom
+	}
+	return nil
 }
 
 // follow makes the reference log one that has all that the engines have not been
@@ -75,7 +93,7 @@ func (s *shell) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.log, err = openRefLog(s.cfg.plainOptions(), from.most(starts), logRoom, s.reference, s.stats)
+	s.log, err = openRefLog(s.cfg.plainOptions(), from.most(starts), s.memory.share(32, logRoom), s.reference, s.stats)
 	return err
 }
 

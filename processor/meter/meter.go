@@ -27,6 +27,7 @@ type Meter struct {
 	metrics metric.Registration
 
 	step        int64 // cells that a turn recomputes of what reaches back far, of each partition
+	memory      *memory
 	rebuildRows int64 // after how many samples an engine that rereads a topic is advanced
 
 	stopWithin time.Duration     // what a stop leaves for the open transaction to end
@@ -54,6 +55,7 @@ func New(cfg Config) (*Meter, error) {
 	m := &Meter{
 		cfg: cfg, stats: newStats(), stopWithin: stopWithin, rebuildRows: rebuildRows, step: stepCells,
 		progress: make(map[int32]Progress), lag: make(map[int32]time.Duration), backlog: make(map[int32]int64),
+		memory: newMemory(cfg.MemoryLimit, cfg.Log),
 	}
 	if err := m.instrument(cfg.Meter); err != nil {
 		return nil, fmt.Errorf("meter: %w", err)
@@ -74,6 +76,9 @@ func (m *Meter) Progress() []Progress {
 	slices.SortFunc(all, func(a, b Progress) int { return int(a.Partition - b.Partition) })
 	return all
 }
+
+// Waiting is why the meter reads no further, nil while it does.
+func (m *Meter) Waiting() error { return m.memory.waiting() }
 
 // Summary is what the meter has done since it started.
 func (m *Meter) Summary() Summary { return m.stats.summary() }

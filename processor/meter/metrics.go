@@ -43,6 +43,11 @@ func (m *Meter) instrument(meter metric.Meter) (err error) {
 	if failed == nil && err != nil {
 		failed = fmt.Errorf("metric backlog: %w", err)
 	}
+	waiting, err := meter.Float64ObservableGauge("gpumeter.processor.waiting", metric.WithUnit("s"),
+		metric.WithDescription("For how long nothing has been read for want of memory; 0: it is read."))
+	if failed == nil && err != nil {
+		failed = fmt.Errorf("metric waiting: %w", err)
+	}
 	if failed != nil {
 		return failed
 	}
@@ -61,9 +66,10 @@ func (m *Meter) instrument(meter metric.Meter) (err error) {
 		o.ObserveInt64(aborts, s.Aborts)
 		o.ObserveInt64(recoveries, s.Recoveries)
 		o.ObserveFloat64(recovery, s.RecoveryTime.Seconds())
+		o.ObserveFloat64(waiting, m.memory.waited().Seconds())
 		m.observePartitions(o, lag, backlog)
 		return nil
-	}, rows, cells, costRows, activity, transactions, aborts, letters, recoveries, recovery, lag, backlog)
+	}, rows, cells, costRows, activity, transactions, aborts, letters, recoveries, recovery, lag, backlog, waiting)
 	return err
 }
 

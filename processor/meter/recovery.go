@@ -33,6 +33,11 @@ func (s *shell) adopt(ctx context.Context) error {
 			s.drop()
 			return nil
 		}
+		if s.crowded = errors.Is(err, errNoRoom); s.crowded {
+			s.drop()
+			s.adopted = now.Changes // until the group gives it less
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -241,7 +246,10 @@ func (s *shell) reread(ctx context.Context, fresh []*partition, from, to map[int
 	err := member.Read(ctx, s.cfg.Client, samplesTopic(), spans, func(rec *kgo.Record) error {
 		p := byNumber[rec.Partition]
 		rows, _ := p.take(rec, s.guard, &s.decoder, &s.samples)
-		return s.catchUp(p, rows)
+		if err := s.catchUp(p, rows); err != nil {
+			return err
+		}
+		return s.room(fresh)
 	})
 	if err != nil {
 		return err

@@ -28,7 +28,8 @@ type shell struct {
 	log        *refLog // nil while nothing is owned
 	reference  *quarantine.Guard
 	member     *member.Member
-	adopted    int // changes of the assignment that parts reflect
+	crowded    bool // what the group has assigned does not fit into the memory
+	adopted    int  // changes of the assignment that parts reflect
 	adm        *kadm.Client
 	guard      *quarantine.Guard
 	ledger     string     // whose archives are of use
@@ -111,19 +112,28 @@ func (s *shell) stale() bool {
 	return s.member.Assigned().Changes != s.adopted
 }
 
+// pollRecords are read at once, between two looks at the memory.
+const pollRecords = 200
+
 // gather polls for the time of a turn, or until it has enough, and feeds what it
 // polls. From the first poll that returns to the end of the turn no rebalance
 // happens; ready is false when one had happened before, and nothing is fed then.
 func (s *shell) gather(ctx context.Context) (ready bool, err error) {
 	turn, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
+	s.polled = 0
+	if s.crowded || s.memory.short() {
+		s.memory.say()
+		<-turn.Done()
+		return !s.stale(), nil
+	}
 	limit := s.cfg.Records
 	if s.guard.Careful() {
 		limit = 1
 	}
-	for s.polled = 0; s.polled < limit && turn.Err() == nil; {
+	for s.polled < limit && turn.Err() == nil && !s.memory.short() {
 		s.guard.Rest()
-		fetches := s.member.Poll(turn, limit-s.polled)
+		fetches := s.member.Poll(turn, min(limit-s.polled, pollRecords))
 		if s.stale() {
 			return false, nil
 		}

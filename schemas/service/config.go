@@ -10,8 +10,9 @@ import (
 
 // Config is what every binary can be told about its shell.
 type Config struct {
-	HTTP HTTP `koanf:"http"`
-	Log  Log  `koanf:"log"`
+	HTTP   HTTP   `koanf:"http"`
+	Log    Log    `koanf:"log"`
+	Memory Memory `koanf:"memory"`
 }
 
 // HTTP serves /metrics, /healthz and /readyz.
@@ -35,7 +36,7 @@ func DefaultConfig(port int) Config {
 
 // Validate gives everything that is wrong, with the reasons.
 func (c Config) Validate() error {
-	var errs []error
+	errs := []error{c.Memory.validate()}
 	if c.HTTP.Listen != "" {
 		host, _, err := net.SplitHostPort(c.HTTP.Listen)
 		switch {

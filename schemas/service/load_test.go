@@ -192,7 +192,7 @@ func TestKeys(t *testing.T) {
 	for _, k := range keys {
 		names = append(names, k.Name)
 	}
-	want := []string{"http.listen", "log.level", "log.format", "brokers", "batch.rows", "batch.wait", "idle.epsilon", "idle.memory_bytes", "follow", "copies"}
+	want := []string{"http.listen", "log.level", "log.format", "memory.limit", "brokers", "batch.rows", "batch.wait", "idle.epsilon", "idle.memory_bytes", "follow", "copies"}
 	if !slices.Equal(names, want) {
 		t.Errorf("got %q\nwant %q", names, want)
 	}

@@ -27,6 +27,8 @@ type Component func(ctx context.Context, p *Process) error
 type Process struct {
 	Log  *slog.Logger
 	HTTP string // where /metrics, /healthz and /readyz are served, "" = nowhere
+	// Memory is what the process keeps to [bytes], 0 = there is no limit.
+	Memory int64
 
 	telemetry *Telemetry
 	health    *health
@@ -56,6 +58,9 @@ func Run(ctx context.Context, name string, cfg Config, logs io.Writer, component
 	}
 	defer func() { err = errors.Join(err, telemetry.Close(context.WithoutCancel(ctx))) }()
 	p := &Process{Log: cfg.Log.Logger(logs), telemetry: telemetry, health: &health{}}
+	limit, restore := cfg.Memory.keep(p.Log)
+	defer restore()
+	p.Memory = limit
 	if cfg.HTTP.Listen != "" {
 		at, stop, err := serve(cfg.HTTP.Listen, p.health.routes(telemetry))
 		if err != nil {

@@ -56,8 +56,9 @@ may be lost: it is recomputed from the topics.`,
 
 func run(ctx context.Context, cfg config, p *service.Process) error {
 	return processor.Run(ctx, cfg.Processor, processor.Env{
-		Log:   p.Log,
-		Meter: p.Meter("github.com/gpumeter/gpumeter/processor"),
-		Ready: func(*meter.Meter) { p.Ready(nil) },
+		Log:    p.Log,
+		Meter:  p.Meter("github.com/gpumeter/gpumeter/processor"),
+		Memory: p.Memory,
+		Ready:  func(m *meter.Meter) { p.Ready(m.Waiting) },
 	})
 }
