@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
 	"github.com/gpumeter/gpumeter/schemas/gap"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 )
 
 // What an engine does not hold in memory lies in an archive, one directory for
@@ -30,6 +32,7 @@ type tag struct {
 	Again    int64  // but those from this offset on are partly not in the archive
 	Lost     int64  // windows that begin before this instant cannot be computed again
 	Position string
+	Passed   []quarantine.Place // records that it was known to do without
 }
 
 // A saved archive is one that a fresh engine can begin with.
@@ -60,7 +63,7 @@ func (s *shell) ledgerOf(ctx context.Context) (string, error) {
 	}
 	c := s.cfg.Engine
 	var b strings.Builder
-	fmt.Fprintf(&b, "gpumeter-archive/1 group=%q partitions=%d window=%d grace=%d early=%d epsilon=%d idle_memory=%d hot=%d keep=%d from=%d",
+	fmt.Fprintf(&b, "gpumeter-archive/2 group=%q partitions=%d window=%d grace=%d early=%d epsilon=%d idle_memory=%d hot=%d keep=%d from=%d",
 		s.cfg.Group, s.partitions, c.Window, c.Grace, c.EarlyEvery, c.Epsilon, c.IdleMemory, c.Hot, c.KeepSamples, c.From)
 	for _, topic := range topics {
 		fmt.Fprintf(&b, " %s=%s", strings.TrimPrefix(topic, schemas.Prefix), listed[topic].ID)
@@ -130,14 +133,15 @@ func (s *shell) openArchive(p *partition, start int64) (why string, err error) {
 	if err != nil {
 		return err.Error(), nil //nolint:nilerr // it is why the archive is of no use
 	}
-	if p.saved, why = s.judge(text, p.committed, start); why != "" {
+	if p.saved, why = s.judge(text, p, start); why != "" {
 		p.saved = nil
 	}
 	return why, nil
 }
 
-// judge reads the tag of an archive and says why it is of no use, if it is not.
-func (s *shell) judge(text []byte, committed state, start int64) (*saved, string) {
+// judge reads the tag of the archive of p, whose samples begin at start in the topic,
+// and says why it is of no use, if it is not.
+func (s *shell) judge(text []byte, p *partition, start int64) (*saved, string) {
 	if text == nil {
 		return nil, "there is none, or it was not finished"
 	}
@@ -149,6 +153,7 @@ func (s *shell) judge(text []byte, committed state, start int64) (*saved, string
 	if a.position, err = ParsePosition(a.Position); err != nil {
 		return nil, err.Error()
 	}
+	committed := p.committed
 	switch c := committed.position; {
 	case a.Ledger != s.ledger:
 		return nil, fmt.Sprintf("it belongs to another ledger, topic or rules: %s, not %s", a.Ledger, s.ledger)
@@ -157,7 +162,23 @@ func (s *shell) judge(text []byte, committed state, start int64) (*saved, string
 	case a.Again < start:
 		return nil, fmt.Sprintf("it needs samples from offset %d on, and the topic begins at %d", a.Again, start)
 	}
+	for _, place := range s.guard.Passed() {
+		if a.reaches(place, p.number) && !slices.Contains(a.Passed, place) {
+			return nil, fmt.Sprintf("it may hold what is passed over now: %s", place)
+		}
+	}
 	return &a, ""
+}
+
+// reaches reports whether the record at a place was read by the engine of the
+// partition whose archive a is.
+func (a *saved) reaches(place quarantine.Place, partition int32) bool {
+	for i := range refCount {
+		if place.Topic == refTopic(i) {
+			return place.Offset < a.position.Refs[i]
+		}
+	}
+	return place.Topic == samplesTopic() && place.Partition == partition && place.Offset < a.Samples
 }
 
 // rebuild removes the archive of p and begins with an empty one.
@@ -205,7 +226,7 @@ func (s *shell) save(p *partition) error {
 	}
 	text, err := json.Marshal(tag{
 		Ledger: s.ledger, Samples: p.committed.offset, Again: p.trail.begin(p.committed.offset), Lost: p.lost,
-		Position: p.committed.position.String(),
+		Position: p.committed.position.String(), Passed: s.passed,
 	})
 	if err != nil {
 		return fmt.Errorf("tagging an archive: %w", err)

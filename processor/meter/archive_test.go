@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +16,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gpumeter/gpumeter/processor/archive"
+	"github.com/gpumeter/gpumeter/processor/engine"
 	"github.com/gpumeter/gpumeter/schemas"
+	"github.com/gpumeter/gpumeter/schemas/quarantine"
 	"github.com/gpumeter/gpumeter/schemas/wire"
 )
 
@@ -306,7 +309,7 @@ func (c *cluster) costsBefore(tags map[int32]tag) (rows int) {
 func TestJudge(t *testing.T) {
 	at := Position{Refs: Refs{5, 5, 5, 5, 5}, Horizon: 1000, Applied: 3}
 	committed := state{offset: 10, known: true, position: at}
-	s := &shell{ledger: "mine"}
+	s, p := &shell{ledger: "mine", guard: &quarantine.Guard{}}, &partition{committed: committed}
 	tagged := func(ledger string, samples int64, p Position) string {
 		return fmt.Sprintf(`{"Ledger":%q,"Samples":%d,"Again":2,"Position":%q}`, ledger, samples, p)
 	}
@@ -328,18 +331,67 @@ func TestJudge(t *testing.T) {
 		"no tag":           {"{", "cannot be read"},
 		"no position":      {`{"Ledger":"mine","Position":"here"}`, "not a position"},
 	} {
-		a, why := s.judge([]byte(test.text), committed, 2)
+		a, why := s.judge([]byte(test.text), p, 2)
 		if !strings.Contains(why, test.reason) || (why == "") != (test.reason == "") || (a == nil) != (why != "") {
 			t.Errorf("%s: %v, reason %q, want %q", name, a, why, test.reason)
 		}
 	}
-	if _, why := s.judge([]byte(tagged("mine", 10, at)), committed, 3); !strings.Contains(why, "needs samples from offset 2") {
+	if _, why := s.judge([]byte(tagged("mine", 10, at)), p, 3); !strings.Contains(why, "needs samples from offset 2") {
 		t.Errorf("of an archive whose samples have expired: %q", why)
 	}
-	if _, why := s.judge([]byte(tagged("mine", 10, at)), state{offset: -1}, 0); why == "" {
+	if _, why := s.judge([]byte(tagged("mine", 10, at)), &partition{committed: state{offset: -1}}, 0); why == "" {
 		t.Error("an archive without anything committed was taken")
 	}
 }
+
+// What an archive may hold of records that are passed over now depends on where they
+// lie, and on whether its owner did without them.
+func TestArchivesReach(t *testing.T) {
+	a := saved{tag: tag{Samples: 10}, position: Position{Refs: Refs{3, 4, 5, 6, 7}}}
+	for place, want := range map[quarantine.Place]bool{
+		{Topic: samplesTopic(), Partition: 2, Offset: 9}:    true,
+		{Topic: samplesTopic(), Partition: 2, Offset: 10}:   false,
+		{Topic: samplesTopic(), Partition: 1, Offset: 9}:    false,
+		{Topic: processesTopic(), Partition: 2, Offset: 9}:  false,
+		{Topic: refTopic(refAllocations), Offset: 2}:        true,
+		{Topic: refTopic(refAllocations), Offset: 3}:        false,
+		{Topic: refTopic(refTags), Partition: 0, Offset: 5}: true,
+	} {
+		if a.reaches(place, 2) != want {
+			t.Errorf("%s: %t", place, !want)
+		}
+	}
+}
+
+// An engine that rereads a topic into an empty archive moves as far as what it has
+// read is old, lest all that follows be late, and not beyond what is committed, lest
+// cells count as published that were not.
+func TestRebuildingGoesAsFarAsWasRead(t *testing.T) {
+	d, err := archive.Open(t.TempDir(), slog.New(slog.DiscardHandler))
+	must(t, err)
+	defer func() { must(t, d.Close()) }()
+	moved := &movements{}
+	s := &shell{Meter: &Meter{rebuildRows: 10}, guard: &quarantine.Guard{}}
+	p := &partition{engine: moved, archive: d, reach: 1000}
+	for _, read := range []struct{ rows, time int64 }{{9, 300}, {1, 400}, {9, 500}, {2, 700}, {10, 2000}} {
+		p.next, p.time = p.next+1, read.time
+		must(t, s.catchUp(p, read.rows))
+	}
+	if want := []int64{400, 700, 1000}; !slices.Equal(moved.to, want) {
+		t.Errorf("moved to %v, want %v", moved.to, want)
+	}
+	if tag, err := d.Tag(); tag != nil || err != nil {
+		t.Errorf("an unfinished archive has the tag %q (%v)", tag, err)
+	}
+}
+
+// movements notes where an engine is moved to.
+type movements struct {
+	Engine
+	to []int64
+}
+
+func (m *movements) Advance(horizon int64, _ bool, _ engine.Output) { m.to = append(m.to, horizon) }
 
 // A member with an archive dies at its k-th write, and its successor begins with
 // the archive: it is never ahead of what is committed.

@@ -26,6 +26,7 @@ const (
 	victimBrokers = "GPUMETER_TEST_VICTIM_BROKERS"
 	victimDir     = "GPUMETER_TEST_VICTIM_DIR"
 	victimOf      = "GPUMETER_TEST_VICTIM_OF"
+	victimState   = "GPUMETER_TEST_VICTIM_STATE"
 )
 
 // What a victim dies of.
@@ -49,7 +50,13 @@ func victim(brokers string) int {
 	cfg.Quarantine = os.Getenv(victimDir)
 	cfg.NewEngine = func(ec engine.Config) (Engine, error) {
 		e, err := newLedger(ec)
+		if cfg.StateDir != "" {
+			e, err = engine.New(ec)
+		}
 		return &mortal{Engine: e, of: of}, err
+	}
+	if cfg.StateDir = os.Getenv(victimState); cfg.StateDir != "" {
+		cfg.Engine = rules()
 	}
 	m, err := New(cfg)
 	if err != nil {
@@ -111,10 +118,10 @@ func (m *mortal) Advance(horizon int64, final bool, out engine.Output) {
 }
 
 // launch runs a victim.
-func launch(t *testing.T, c *cluster, dir, of string) (cmd *exec.Cmd, died chan error) {
+func launch(t *testing.T, c *cluster, dir, state, of string) (cmd *exec.Cmd, died chan error) {
 	t.Helper()
 	cmd = exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), victimBrokers+"="+strings.Join(c.fake.ListenAddrs(), ","), victimDir+"="+dir, victimOf+"="+of)
+	cmd.Env = append(os.Environ(), victimBrokers+"="+strings.Join(c.fake.ListenAddrs(), ","), victimDir+"="+dir, victimState+"="+state, victimOf+"="+of)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
@@ -161,9 +168,45 @@ func quarantined(t *testing.T, of, stream string) {
 	place := placeOf(c.put(killing(stream)))
 	c.publish(&s.chapters[2])
 	tick := rows(c, schemas.Tick{Horizon: s.horizon, Final: true})
-	dir, deaths := t.TempDir(), 0
+	deaths := c.outlive(t, "", of, tick)
+	want := 2
+	if of == ofAdvance {
+		want = 3
+	}
+	if deaths != want {
+		t.Errorf("died %d times, want %d", deaths, want)
+	}
+	c.check(s)
+	c.toldOf(place, stream)
+	// Another host, without the note, passes it over too: it would count otherwise.
+	start(t, c.config("heir", kgo.SessionTimeout(time.Second)))
+	c.finish(s.horizon)
+	c.check(s)
+}
+
+// toldOf checks that one record has a letter of quarantine, and no other.
+func (c *cluster) toldOf(place, stream string) {
+	c.t.Helper()
+	told := 0
+	for _, l := range c.letters() {
+		if l.Reason == schemas.ReasonQuarantined {
+			if told++; l.Place != place || l.Stream != stream {
+				c.t.Errorf("letter %+v, want %s of %s", l, place, stream)
+			}
+		}
+	}
+	if told != 1 {
+		c.t.Errorf("%d letters of quarantine", told)
+	}
+}
+
+// outlive starts victims until one comes past a tick, and counts the deaths of the
+// others. state is their state.dir, "" = none.
+func (c *cluster) outlive(t *testing.T, state, of string, tick *kgo.Record) (deaths int) {
+	t.Helper()
+	dir := t.TempDir()
 	for alive := false; !alive; {
-		cmd, died := launch(t, c, dir, of)
+		cmd, died := launch(t, c, dir, state, of)
 		deadline := time.After(time.Minute)
 		for !alive && deadline != nil {
 			select {
@@ -189,29 +232,84 @@ func quarantined(t *testing.T, of, stream string) {
 			}
 		}
 	}
-	want := 2
-	if of == ofAdvance {
-		want = 3
-	}
-	if deaths != want {
-		t.Errorf("died %d times, want %d", deaths, want)
-	}
-	c.check(s)
-	told := 0
-	for _, l := range c.letters() {
-		if l.Reason == schemas.ReasonQuarantined {
-			if told++; l.Place != place || l.Stream != stream {
-				t.Errorf("letter %+v, want %s of %s", l, place, stream)
-			}
+	return deaths
+}
+
+// The same with archives: what killed is in none, those of the time before are of use
+// to who passes it over, and those of that time to the next owner.
+func TestQuarantineWithArchives(t *testing.T) {
+	for _, of := range []string{ofReading, ofAdvance} {
+		for _, stream := range []string{schemas.StreamSamples, schemas.StreamAllocations} {
+			t.Run(of+"/"+stream, func(t *testing.T) {
+				t.Parallel()
+				quarantinedWithArchives(t, of, stream)
+			})
 		}
 	}
-	if told != 1 {
-		t.Errorf("%d letters of quarantine", told)
+}
+
+func quarantinedWithArchives(t *testing.T, of, stream string) {
+	c, chapters, state := newCluster(t), fleet(), t.TempDir()
+	cfg, _ := c.archived("before", state)
+	m := start(t, cfg)
+	c.publish(&chapters[0])
+	c.finish(fleetEnd - 240_000)
+	m.stop()
+	rec, err := killing(stream)
+	if stream == schemas.StreamAllocations { // an end without start is told of where it counts
+		rec, err = wire.Encode(killer, []schemas.Allocation{{TS: t0, Event: schemas.EventEnd, Allocation: killer, ReqGPUs: -1, ReqWalltime: -1}})
 	}
-	// Another host, without the note, passes it over too: it would count otherwise.
-	start(t, c.config("heir", kgo.SessionTimeout(time.Second)))
-	c.finish(s.horizon)
-	c.check(s)
+	place := placeOf(c.put(rec, err))
+	c.publish(&chapters[1])
+	c.outlive(t, state, of, rows(c, schemas.Tick{Horizon: fleetEnd, Final: true}))
+	c.checkFacts(chapters)
+	cfg, said := c.archived("heir", state, kgo.SessionTimeout(time.Second))
+	start(t, cfg)
+	c.finish(fleetEnd)
+	c.checkFacts(chapters)
+	if len(said.all) > 0 {
+		t.Errorf("rebuilt: %v", said.all)
+	}
+	c.toldOf(place, stream)
+	for _, l := range c.letters() {
+		if l.Reason != schemas.ReasonQuarantined && strings.Contains(l.Place, killer) {
+			t.Errorf("it counts: %+v", l)
+		}
+	}
+}
+
+// A member that survives what kills another one has it in its archives. Once it is
+// passed over they are of no use.
+func TestArchivesOfASurvivor(t *testing.T) {
+	t.Parallel()
+	c, chapters, state := newCluster(t), fleet(), t.TempDir()
+	run := func(horizon int64, then func()) *reasons {
+		cfg, said := c.archived("a", state)
+		m := start(t, cfg)
+		then()
+		c.finish(horizon)
+		m.stop()
+		return said
+	}
+	var rec *kgo.Record
+	run(fleetEnd-240_000, func() {
+		c.publish(&chapters[0])
+		rec = rows(c, schemas.Allocation{
+			TS: fleetEnd - 100_000, Event: schemas.EventStart, Allocation: killer, HasGPUs: true, GPUs: []schemas.GPURef{{Node: "node-0", GPU: "g0"}},
+			ReqGPUs: -1, ReqWalltime: -1,
+		})
+	})
+	topics, err := c.adm.ListTopics(t.Context(), rec.Topic)
+	must(t, err)
+	rows(c, schemas.Quarantined{Group: defaultGroup, Topic: rec.Topic, TopicID: topics[rec.Topic].ID.String(), Partition: rec.Partition, Offset: rec.Offset})
+	said := run(fleetEnd-180_000, func() {})
+	if n := said.with("passed over"); n != testPartitions {
+		t.Errorf("%d archives were rebuilt (%v), want %d", n, said.all, testPartitions)
+	}
+	if said := run(fleetEnd, func() { c.publish(&chapters[1]) }); len(said.all) > 0 {
+		t.Errorf("rebuilt once more: %v", said.all)
+	}
+	c.checkFacts(chapters)
 }
 
 // killing is a record that a mortal engine dies of, and that counts otherwise.

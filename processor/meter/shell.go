@@ -32,8 +32,9 @@ type shell struct {
 	adopted    int  // changes of the assignment that parts reflect
 	adm        *kadm.Client
 	guard      *quarantine.Guard
-	ledger     string     // whose archives are of use
-	topics     gap.Topics // that the group reads, as they were when partitions were last placed
+	ledger     string             // whose archives are of use
+	topics     gap.Topics         // that the group reads, as they were when partitions were last placed
+	passed     []quarantine.Place // what this session has done without from its beginning
 	out        outbox
 	clock      clock
 	parts      map[int32]*partition
@@ -70,6 +71,7 @@ func (s *shell) run(ctx context.Context) error {
 	defer s.closeAll()
 	defer s.closeLog()
 	if s.cfg.StateDir != "" {
+		s.passed = s.reference.Passed() // the other one knows them before it reads
 		var err error
 		if s.ledger, err = s.ledgerOf(ctx); err != nil {
 			return err

@@ -1,10 +1,13 @@
 package quarantine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -118,6 +121,15 @@ func (g *Guard) PassesOver(rec *kgo.Record) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.passed) > 0 && g.passed[PlaceOf(rec)]
+}
+
+// Passed lists what is passed over.
+func (g *Guard) Passed() []Place {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(g.passed), func(a, b Place) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+	})
 }
 
 // condemn tells everybody of what has killed this reader twice. Dying in between
