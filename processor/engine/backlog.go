@@ -96,13 +96,13 @@ func (e *Engine) restate(out Output) {
 		e.behind = slices.Insert(e.behind, 0, e.final)
 		e.retirePending()
 	}
-	if out == nil {
-		return
+	if out != nil {
+		e.catchUp(room, out)
+		if len(e.pending) == 0 {
+			e.behind = e.behind[:0]
+		}
 	}
-	e.catchUp(room, out)
-	if len(e.pending) == 0 {
-		e.behind = e.behind[:0]
-	}
+	e.storeBacklog()
 }
 
 // admit takes the marks as pending.
@@ -131,8 +131,7 @@ func (e *Engine) pend(g *gpu, m stretch) {
 	if len(g.pending) == 0 {
 		e.pending = append(e.pending, g)
 	}
-	g.pending = joined(append(g.pending, m))
-	e.storeBacklog(g)
+	g.pending, g.shifted = joined(append(g.pending, m)), true
 }
 
 // joined sorts stretches and joins those that meet.
@@ -239,9 +238,7 @@ func (e *Engine) recompute(from, to int64, out Output) (n int64) {
 			n += g.cells(m, e.cfg.Window)
 			e.redo(g, m, out)
 		}
-		if len(todo) > 0 {
-			e.storeBacklog(g)
-		}
+		g.shifted = g.shifted || len(todo) > 0
 		if len(g.pending) > 0 {
 			left = append(left, g)
 		}
@@ -335,22 +332,43 @@ func (e *Engine) retirePending() {
 	}
 }
 
-// storeBacklog has the archive know what of g is pending: its cold fingerprints are
-// those of before.
-func (e *Engine) storeBacklog(g *gpu) {
+// storeBacklog has the archive know what an Advance leaves pending, since cold
+// fingerprints are those of before.
+func (e *Engine) storeBacklog() {
 	if e.cfg.Archive == nil {
 		return
 	}
-	key := e.keyOf(keyPending, g)
-	if len(g.pending) == 0 {
-		e.drop(key, append(slices.Clone(key), 0))
-		return
+	still := e.awaited[:0]
+	for _, g := range e.awaited {
+		if len(g.pending) > 0 {
+			still = append(still, g)
+			continue
+		}
+		key := e.keyOf(keyPending, g)
+		e.fail("deleting what is done", e.cfg.Archive.Delete(key, append(slices.Clone(key), 0)))
+		g.awaited = false
 	}
-	value := make([]byte, 0, 16*len(g.pending))
-	for _, p := range g.pending {
-		value = binary.AppendVarint(binary.AppendVarint(value, p.from), p.to)
+	clear(e.awaited[len(still):])
+	e.awaited = still
+	for _, g := range e.pending {
+		if !g.shifted && g.awaited {
+			continue
+		}
+		value := make([]byte, 0, 16*len(g.pending))
+		for _, p := range g.pending {
+			value = binary.AppendVarint(binary.AppendVarint(value, p.from), p.to)
+		}
+		e.store(e.keyOf(keyPending, g), value)
+		e.await(g)
 	}
-	e.store(key, value)
+}
+
+// await notes that the archive has what of g is pending.
+func (e *Engine) await(g *gpu) {
+	if g.shifted = false; !g.awaited {
+		g.awaited = true
+		e.awaited = append(e.awaited, g)
+	}
 }
 
 // loadBacklog makes what was pending so again.
@@ -368,6 +386,7 @@ func (e *Engine) loadBacklog() error {
 		}
 		if len(g.pending) > 0 {
 			e.pending = append(e.pending, g)
+			e.await(g)
 		}
 		return nil
 	})

@@ -40,6 +40,7 @@ type Engine struct {
 	unsaved   []*allocation // whose events the archive does not have
 	marked    []*gpu
 	pending   []*gpu  // have stretches to recompute
+	awaited   []*gpu  // of which the archive knows that they have
 	behind    []int64 // how far that has come: see backlog.go
 	stirred   []*gpu  // have activity to be said
 	watermark int64

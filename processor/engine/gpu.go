@@ -29,6 +29,8 @@ type gpu struct {
 	marks   []stretch // stretches of final windows that changed
 	marked  bool      // in Engine.marked
 	pending []stretch // those that are to be recomputed: whole windows, sorted; in Engine.pending if there are any
+	shifted bool      // pending is another than the archive has
+	awaited bool      // in Engine.awaited
 	low     int64     // earliest instant touched since early results were last computed
 	seen    int64     // horizon at that time
 	lost    int64     // windows that start before it can no longer be recomputed
