@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/fnv"
+	"log/slog"
 	"reflect"
 	"slices"
 
@@ -86,7 +87,7 @@ func (p *pipeline) readPublished(ctx context.Context) (*published, error) {
 // read hands over every committed record of a stream.
 func (p *pipeline) read(ctx context.Context, stream string, each func(*kgo.Record) error) error {
 	topic := schemas.Prefix + stream
-	starts, ends, err := member.Ends(ctx, p.admin, topic)
+	starts, ends, err := member.Ends(ctx, p.admin, topic, slog.Default())
 	if err != nil {
 		return err
 	}

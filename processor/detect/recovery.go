@@ -53,7 +53,7 @@ func (s *shell) settle(ctx context.Context, owned []int32) (map[int32]*partition
 	if len(owned) == 0 {
 		return parts, nil
 	}
-	all, err := member.Committed(ctx, s.adm, s.cfg.Group)
+	all, err := member.Committed(ctx, s.adm, s.cfg.Group, s.cfg.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ func (s *shell) readFindings(ctx context.Context, fresh map[int32]*partition) er
 	for n := range fresh {
 		numbers = append(numbers, n)
 	}
-	starts, ends, err := member.Ends(ctx, s.adm, findingsTopic(), numbers...)
+	starts, ends, err := member.Ends(ctx, s.adm, findingsTopic(), s.cfg.Log, numbers...)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -14,10 +14,6 @@ import (
 
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
-
-// retryAfter is the pause before the brokers are asked again for what is not
-// settled yet.
-const retryAfter = 50 * time.Millisecond
 
 // FetchError is the first error of fetches that ends the reading. Those of its
 // context do not; nor does a group that has forgotten this member, because the
@@ -52,7 +48,8 @@ func IsContext(err error) bool {
 
 // Committed fetches what a group has committed. A transaction that is still open
 // on the broker, of a member that died, is waited for: it may yet be committed.
-func Committed(ctx context.Context, adm *kadm.Client, group string) (kadm.OffsetResponses, error) {
+func Committed(ctx context.Context, adm *kadm.Client, group string, log *slog.Logger) (kadm.OffsetResponses, error) {
+	open := watch(log, "offsets of group "+group)
 	for {
 		all, err := adm.FetchOffsets(kadm.RequireStable(ctx), group)
 		if err == nil {
@@ -64,7 +61,7 @@ func Committed(ctx context.Context, adm *kadm.Client, group string) (kadm.Offset
 		if !errors.Is(err, kerr.UnstableOffsetCommit) {
 			return nil, fmt.Errorf("fetching what group %s has committed: %w", group, err)
 		}
-		if err := pause(ctx); err != nil {
+		if err := open.wait(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -73,7 +70,8 @@ func Committed(ctx context.Context, adm *kadm.Client, group string) (kadm.Offset
 // Ends lists where the partitions of a topic start and end for a reader of committed
 // records, once no transaction is open in those that must be settled. The brokers
 // end those of the dead.
-func Ends(ctx context.Context, adm *kadm.Client, topic string, settled ...int32) (starts, ends map[int32]int64, err error) {
+func Ends(ctx context.Context, adm *kadm.Client, topic string, log *slog.Logger, settled ...int32) (starts, ends map[int32]int64, err error) {
+	open := watch(log, "topic "+topic)
 	for {
 		first, err1 := adm.ListStartOffsets(ctx, topic)
 		stable, err2 := adm.ListCommittedOffsets(ctx, topic)
@@ -86,7 +84,7 @@ func Ends(ctx context.Context, adm *kadm.Client, topic string, settled ...int32)
 		if !slices.ContainsFunc(settled, func(n int32) bool { return ends[n] != tails[n] }) {
 			return starts, ends, nil
 		}
-		if err := pause(ctx); err != nil {
+		if err := open.wait(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -98,15 +96,6 @@ func offsetsOf(listed map[int32]kadm.ListedOffset) map[int32]int64 {
 		offsets[n] = o.Offset
 	}
 	return offsets
-}
-
-func pause(ctx context.Context) error {
-	select {
-	case <-time.After(retryAfter):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // A Span is a part of a partition: records from From to before To.
