@@ -53,7 +53,7 @@ func (s *shell) settle(ctx context.Context, owned []int32) (map[int32]*partition
 	if len(owned) == 0 {
 		return parts, nil
 	}
-	all, err := member.Committed(ctx, s.adm, s.cfg.Group, s.cfg.Log)
+	all, err := s.member.Committed(ctx, owned, s.cfg.Log)
 	if err != nil {
 		return nil, err
 	}

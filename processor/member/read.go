@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gpumeter/gpumeter/schemas/broker"
 )
@@ -46,25 +47,66 @@ func IsContext(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Committed fetches what a group has committed. A transaction that is still open
-// on the broker, of a member that died, is waited for: it may yet be committed.
-func Committed(ctx context.Context, adm *kadm.Client, group string, log *slog.Logger) (kadm.OffsetResponses, error) {
-	open := watch(log, "offsets of group "+group)
+// Committed fetches what the group has committed. A transaction that is still open
+// on the broker with offsets of owned partitions, of a member that died or was about
+// to lose them, is waited for: it may yet be committed.
+func (m *Member) Committed(ctx context.Context, owned []int32, log *slog.Logger) (kadm.OffsetResponses, error) {
+	open := watch(log, "offsets of group "+m.cfg.Group)
 	for {
-		all, err := adm.FetchOffsets(kadm.RequireStable(ctx), group)
+		err := m.settled(ctx, owned)
+		var all kadm.OffsetResponses
 		if err == nil {
-			err = all.Error()
+			if all, err = m.cfg.Admin.FetchOffsets(kadm.RequireStable(ctx), m.cfg.Group); err == nil {
+				err = all.Error()
+			}
 		}
 		if err == nil {
 			return all, nil
 		}
 		if !errors.Is(err, kerr.UnstableOffsetCommit) {
-			return nil, fmt.Errorf("fetching what group %s has committed: %w", group, err)
+			return nil, fmt.Errorf("fetching what group %s has committed: %w", m.cfg.Group, err)
 		}
 		if err := open.wait(ctx); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// settled gives UnstableOffsetCommit while the first offset of an owned partition is
+// in an open transaction: who asks for all offsets of a group, and does not name the
+// partition, is told that it has none.
+func (m *Member) settled(ctx context.Context, owned []int32) error {
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.Group, req.RequireStable = m.cfg.Group, true
+	for _, name := range m.cfg.Topics {
+		t := kmsg.NewOffsetFetchRequestTopic()
+		t.Topic, t.Partitions = name, owned
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, m.session.Client())
+	if err != nil {
+		return err
+	}
+	codes := []int16{resp.ErrorCode}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			codes = append(codes, p.ErrorCode)
+		}
+	}
+	for _, g := range resp.Groups {
+		codes = append(codes, g.ErrorCode)
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				codes = append(codes, p.ErrorCode)
+			}
+		}
+	}
+	for _, code := range codes {
+		if err := kerr.ErrorForCode(code); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Ends lists where the partitions of a topic start and end for a reader of committed
