@@ -29,7 +29,7 @@ func TestFirstCommitIsWaitedFor(t *testing.T) {
 	defer client.Close()
 	m, err := Join(t.Context(), Config{
 		Client: []kgo.Opt{kgo.SeedBrokers(fake.ListenAddrs()...)}, Group: "g", Instance: "second", Timeout: time.Minute,
-		Topics: []string{"t"}, Admin: kadm.NewClient(client),
+		Topics: []string{"t"}, Admin: kadm.NewClient(client), Of: func(string, string) uint32 { return 0 },
 	})
 	if err != nil {
 		t.Fatal(err)
