@@ -11,14 +11,24 @@ type account struct {
 	since  int64    // beginning of the first; never = none
 }
 
-// blockLen windows share a block.
-const blockLen = 64
+// maxBlock windows share a block at most.
+const maxBlock = 64
 
-// A block is the fingerprints of blockLen windows: 0 never published, else
+// A block is the fingerprints of Engine.perBlock windows: 0 never published, else
 // published, with finalBit when as final.
 type block struct {
 	base  int64 // window number of the first
-	cells [blockLen]uint64
+	cells [maxBlock]uint64
+}
+
+// blockOf is how many windows share a block, given how many a chunk has: so many
+// that the ends of chunks are ends of blocks.
+func blockOf(chunk int64) int64 {
+	n := min(chunk, maxBlock)
+	for chunk%n != 0 {
+		n--
+	}
+	return n
 }
 
 const (
@@ -44,7 +54,7 @@ func (g *gpu) account(res *resource) *account {
 // fingerprint is the place of a window's fingerprint; window is its number, not
 // its time.
 func (e *Engine) fingerprint(g *gpu, a *account, window int64) *uint64 {
-	base := floorTo(window, blockLen)
+	base := floorTo(window, e.perBlock)
 	i := len(a.blocks) - 1
 	if i < 0 || a.blocks[i].base != base {
 		var found bool
@@ -62,20 +72,20 @@ func (e *Engine) fingerprint(g *gpu, a *account, window int64) *uint64 {
 
 // unheard tells that nothing can have been published of a window.
 func (e *Engine) unheard(g *gpu, a *account, window int64) bool {
-	base := floorTo(window, blockLen)
+	base := floorTo(window, e.perBlock)
 	_, found := slices.BinarySearchFunc(a.blocks, base, func(b *block, base int64) int { return compareInt(b.base, base) })
 	return !found && base*e.cfg.Window >= g.hot
 }
 
-// forget drops the blocks that lie between two instants, and tells whether there
-// were any.
-func (a *account) forget(from, to, window int64) bool {
+// forget drops the blocks, of perBlock windows, that lie between two instants, and
+// tells whether there were any.
+func (a *account) forget(from, to, window, perBlock int64) bool {
 	i := 0
 	for i < len(a.blocks) && a.blocks[i].base*window < from {
 		i++
 	}
 	j := i
-	for j < len(a.blocks) && (a.blocks[j].base+blockLen)*window <= to {
+	for j < len(a.blocks) && (a.blocks[j].base+perBlock)*window <= to {
 		j++
 	}
 	a.blocks = slices.Delete(a.blocks, i, j)

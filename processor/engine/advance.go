@@ -131,7 +131,7 @@ func (e *Engine) assumeClosed(g *gpu, upTo int64) {
 	if e.final != forever || !e.resumed {
 		e.pend(g, stretch{from, min(e.top(), upTo)})
 	}
-	e.each(g, max(from, g.lost, e.top()), upTo, true, nil)
+	e.each(g, e.inherit(g, max(from, g.lost, e.top()), upTo), upTo, true, nil)
 }
 
 // untouched is where the first window begins that is not as it was when early

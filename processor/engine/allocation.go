@@ -113,6 +113,7 @@ func (e *Engine) fold(al *allocation) {
 	for len(events) > 0 && events[len(events)-1].TS >= e.horizon {
 		events = events[:len(events)-1]
 	}
+	e.recollectHeld(al)
 	before, image := al.hash, al.image
 	holds := e.derive(al, events)
 	if !al.started {

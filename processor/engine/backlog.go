@@ -292,7 +292,7 @@ func (e *Engine) forgetCells(g *gpu, cut int64) {
 		from = e.top()
 	}
 	for _, acc := range g.accounts {
-		if acc.forget(from, cut, e.cfg.Window) {
+		if acc.forget(from, cut, e.cfg.Window, e.perBlock) {
 			g.lost = max(g.lost, cut)
 		}
 	}

@@ -55,6 +55,7 @@ func (e *Engine) retire(g *gpu) {
 	if hot <= g.hot {
 		return
 	}
+	e.recollect(g)
 	for _, s := range g.series {
 		e.retireSamples(s, hot)
 	}
@@ -150,31 +151,25 @@ func (e *Engine) chunkKey(s *series, at int64) []byte {
 	return appendTime(e.keyOf(keySamples, s.gpu, s.name), at)
 }
 
-// retireCells moves the fingerprints of cold time. Of the block that reaches into
-// hot time the archive has the cold part, and memory all.
+// retireCells moves the fingerprints of cold time.
 func (e *Engine) retireCells(g *gpu) {
 	for _, acc := range g.accounts {
-		kept := acc.blocks[:0]
-		for _, b := range acc.blocks {
-			if b.base*e.cfg.Window < g.hot {
-				e.store(e.cellsKey(g, acc, b.base), b.encode((g.hot-b.base*e.cfg.Window)/e.cfg.Window))
-			}
-			if (b.base+blockLen)*e.cfg.Window > g.hot {
-				kept = append(kept, b)
-			}
+		n := 0
+		for n < len(acc.blocks) && acc.blocks[n].base*e.cfg.Window < g.hot {
+			e.store(e.cellsKey(g, acc, acc.blocks[n].base), e.encodeCells(acc.blocks[n]))
+			n++
 		}
-		clear(acc.blocks[len(kept):])
-		acc.blocks = kept
+		acc.blocks = slices.Delete(acc.blocks, 0, n)
 	}
 }
 
-// encode is the first n fingerprints, and zeros.
-func (b *block) encode(n int64) []byte {
-	value := make([]byte, 8*blockLen)
-	for i := range min(n, blockLen) {
-		binary.LittleEndian.PutUint64(value[8*i:], b.cells[i])
+// encodeCells is valid until the next call.
+func (e *Engine) encodeCells(b *block) []byte {
+	e.bytes = e.bytes[:0]
+	for _, cell := range b.cells[:e.perBlock] {
+		e.bytes = binary.LittleEndian.AppendUint64(e.bytes, cell)
 	}
-	return value
+	return e.bytes
 }
 
 func (e *Engine) cellsKey(g *gpu, acc *account, base int64) []byte {
@@ -185,10 +180,10 @@ func (e *Engine) cellsKey(g *gpu, acc *account, base int64) []byte {
 func (e *Engine) recallCells(g *gpu, acc *account, b *block) {
 	value, err := e.cfg.Archive.Get(e.cellsKey(g, acc, b.base))
 	e.fail("recalling fingerprints", err)
-	if len(value) != 8*blockLen {
+	if int64(len(value)) != 8*e.perBlock {
 		return
 	}
-	for i := range b.cells {
+	for i := range e.perBlock {
 		b.cells[i] = binary.LittleEndian.Uint64(value[8*i:])
 	}
 }
@@ -410,7 +405,7 @@ func (e *Engine) forgetCold(g *gpu) {
 		e.drop(first, slices.Clone(last))
 	}
 	for _, acc := range g.accounts {
-		e.drop(e.cellsKey(g, acc, forever), e.cellsKey(g, acc, floorTo(cut/e.cfg.Window, blockLen)))
+		e.drop(e.cellsKey(g, acc, forever), e.cellsKey(g, acc, cut/e.cfg.Window))
 	}
 	e.drop(e.hintKey(g, forever), e.hintKey(g, cut))
 	g.lost = max(g.lost, cut)

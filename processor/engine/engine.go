@@ -15,6 +15,7 @@ type Engine struct {
 	due      int64 // horizon at which the next window becomes final or early results are due
 	lost     int64 // what a new GPU's lost begins with
 	chunk    int64 // ms; what goes to the archive under one key
+	perBlock int64 // windows whose fingerprints lie together
 	failed   error // the archive's first error
 	replayed bool  // the last Advance was the end of a replay
 	resumed  bool  // the archive knew GPUs at the beginning
@@ -42,6 +43,7 @@ type Engine struct {
 	pending   []*gpu  // have stretches to recompute
 	awaited   []*gpu  // of which the archive knows that they have
 	behind    []int64 // how far that has come: see backlog.go
+	heirs     int     // GPUs that have inherited windows
 	stirred   []*gpu  // have activity to be said
 	watermark int64
 
@@ -59,6 +61,7 @@ type Engine struct {
 	fetched    int64    // keeps loads alive whose only purpose is the cache
 	away       []series // what is in the place of which cold samples are
 	chunks     chunkCoder
+	bytes      []byte
 	near       []sample
 	placed     []placed
 	labelled   []labelling
@@ -88,6 +91,10 @@ func New(cfg Config) (*Engine, error) {
 		chunk: cfg.chunk(), cfg: cfg, texts: newTexts(), horizon: forever, final: forever, due: forever, lost: lost, watermark: forever,
 		nodes: map[string]*node{}, resources: map[string]*resource{}, allocs: map[string]*allocation{},
 		prices: prices{lists: map[priceKey]*priceList{}}, have: map[schemas.Tag]bool{},
+	}
+	e.perBlock = blockOf(e.chunk / cfg.Window)
+	if cfg.Archive == nil {
+		e.perBlock = maxBlock
 	}
 	return e, e.load()
 }

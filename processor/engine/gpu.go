@@ -26,6 +26,8 @@ type gpu struct {
 	stale    int64      // pieces from here on are to be built anew; never = none
 	cursor   int        // where the last search in pieces ended
 
+	inherited stretch // of final windows without fingerprints: see inherit.go
+
 	marks   []stretch // stretches of final windows that changed
 	marked  bool      // in Engine.marked
 	pending []stretch // those that are to be recomputed: whole windows, sorted; in Engine.pending if there are any

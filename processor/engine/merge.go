@@ -14,6 +14,7 @@ type jumble struct {
 // merge counts arrivals that came in any order: n·log n for n arrivals, and one
 // copy of what is later than the earliest of them.
 func (e *Engine) merge(s *series) {
+	e.recollect(s.gpu)
 	m := &e.jumble
 	ready := e.distinct(s)
 	if len(ready) > 0 && ready[0].ts < s.gpu.hot {

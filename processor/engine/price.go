@@ -194,6 +194,9 @@ func (l *priceList) at(t int64) int {
 func (e *Engine) reprice() {
 	for _, l := range e.prices.stale {
 		l.stale = false
+		for _, r := range l.users {
+			e.recollectAll(r.gpus)
+		}
 		old := l.steps
 		l.build()
 		if len(l.conflicts) > 0 && !slices.Contains(e.prices.disputed, l) {

@@ -97,6 +97,10 @@ func (r *record) same(b *schemas.Resource) bool {
 
 func (e *Engine) moveEnd(r *record, end int64) {
 	from, to := min(r.end, end), max(r.end, end)
+	if from == to {
+		return
+	}
+	e.recollectAll(r.gpus)
 	r.end = end
 	for _, g := range r.gpus {
 		e.recut(g, max(from, r.begin), to)
@@ -116,6 +120,7 @@ func (e *Engine) seat(res *resource, b *schemas.Resource, end int64) *record {
 	r.price.users = append(r.price.users, r)
 	for k, id := range b.GPUs {
 		g := e.gpu(r.node, id)
+		e.recollect(g)
 		g.seats = append(g.seats, seat{r, uint32(k)})
 		slices.SortFunc(g.seats, func(a, b seat) int { return compareInt(a.rec.From, b.rec.From) })
 		g.account(res)
@@ -135,6 +140,7 @@ func (e *Engine) begins(from int64) int64 {
 
 // unseat takes back a record that another of its key replaced.
 func (e *Engine) unseat(r *record) {
+	e.recollectAll(r.gpus)
 	for _, g := range r.gpus {
 		g.seats = slices.DeleteFunc(g.seats, func(s seat) bool { return s.rec == r })
 		e.recut(g, r.begin, r.end)

@@ -134,6 +134,7 @@ func (e *Engine) everMatches(r *rule, rec *record, al *allocation) bool {
 
 // rule puts a new rule in force and marks the time that it is about.
 func (e *Engine) rule(r *rule) {
+	e.recollectAll(e.gpus)
 	e.rules = append(e.rules, r)
 	e.ruleVersion++
 	if e.final == forever {

@@ -195,6 +195,7 @@ func (e *Engine) count(s *series) {
 			s.settle(done)
 		}
 	default:
+		e.recollect(s.gpu)
 		s.settle(done)
 		e.markRun(s, from, done)
 	}

@@ -51,7 +51,8 @@ const rebuildRows = 1 << 19
 
 // ledgerOf names what cells and their fingerprints depend on beside the events: the
 // topics by their ids, which a topic that is made anew does not inherit, and the
-// rules.
+// rules. The number at its beginning goes up when the engine writes what a key of
+// the archive holds in another way.
 func (s *shell) ledgerOf(ctx context.Context) (string, error) {
 	topics := append(make([]string, 0, 1+refCount), samplesTopic())
 	for i := range refCount {
@@ -63,7 +64,7 @@ func (s *shell) ledgerOf(ctx context.Context) (string, error) {
 	}
 	c := s.cfg.Engine
 	var b strings.Builder
-	fmt.Fprintf(&b, "gpumeter-archive/2 group=%q partitions=%d window=%d grace=%d early=%d epsilon=%d idle_memory=%d hot=%d keep=%d from=%d",
+	fmt.Fprintf(&b, "gpumeter-archive/3 group=%q partitions=%d window=%d grace=%d early=%d epsilon=%d idle_memory=%d hot=%d keep=%d from=%d",
 		s.cfg.Group, s.partitions, c.Window, c.Grace, c.EarlyEvery, c.Epsilon, c.IdleMemory, c.Hot, c.KeepSamples, c.From)
 	for _, topic := range topics {
 		fmt.Fprintf(&b, " %s=%s", strings.TrimPrefix(topic, schemas.Prefix), listed[topic].ID)
