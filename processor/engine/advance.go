@@ -63,9 +63,7 @@ func (e *Engine) applyReferences() {
 	}
 	e.resourced = e.resourced[:0]
 	e.reprice()
-	for len(e.waiting) > 0 && e.waiting[0].ts < e.horizon {
-		e.refolds(e.waiting.pop().alloc)
-	}
+	e.ripen()
 	for _, al := range e.refold {
 		e.fold(al)
 	}
@@ -74,6 +72,25 @@ func (e *Engine) applyReferences() {
 		e.rule(r)
 	}
 	e.newRules = e.newRules[:0]
+}
+
+// ripen has the allocations folded of which the horizon has passed an event.
+func (e *Engine) ripen() {
+	if e.final == forever { // nearly all of them, in no order
+		all := e.waiting
+		e.waiting = nil
+		for _, ev := range all {
+			if ev.ts < e.horizon {
+				e.refolds(ev.alloc)
+			} else {
+				e.waiting.push(ev)
+			}
+		}
+		return
+	}
+	for len(e.waiting) > 0 && e.waiting[0].ts < e.horizon {
+		e.refolds(e.waiting.pop().alloc)
+	}
 }
 
 // closeWindows makes windows final whose grace is over, and publishes early results.

@@ -29,7 +29,7 @@ func TestEventsComeBack(t *testing.T) {
 		tx := newTexts()
 		code := appendEvents(nil, []told{{Allocation: a}, {Allocation: b}})
 		got, err := eventsOf(code, a.Allocation, &tx)
-		if err != nil || !reflect.DeepEqual(got, []schemas.Allocation{a, b}) {
+		if err != nil || !reflect.DeepEqual(got, []told{{Allocation: a}, {Allocation: b}}) {
 			t.Logf("%v\n got %+v\nwant %+v %+v", err, got, a, b)
 			return false
 		}

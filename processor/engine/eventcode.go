@@ -108,13 +108,14 @@ func (s *scanner) known(t *texts) string {
 	return t.all[t.of(string(b))]
 }
 
-// eventsOf takes apart what appendEvents made, for the allocation of this name.
-func eventsOf(b []byte, name string, t *texts) ([]schemas.Allocation, error) {
+// eventsOf takes apart what appendEvents made, for the allocation of this name. Their
+// labels have no number yet.
+func eventsOf(b []byte, name string, t *texts) ([]told, error) {
 	s := &scanner{b: b}
-	events := make([]schemas.Allocation, s.count())
+	events := make([]told, s.count())
 	for i := range events {
-		s.event(&events[i], t)
-		events[i].Allocation = name
+		s.event(&events[i].Allocation, t)
+		events[i].Allocation.Allocation = name
 	}
 	if s.bad || len(s.b) > 0 {
 		return nil, errEvents

@@ -127,10 +127,13 @@ func (e *Engine) thaw(name string) *allocation {
 // allocationOf makes an allocation of its encoded events, without holds.
 func (e *Engine) allocationOf(name string, encoded []byte) *allocation {
 	al := e.newAllocation(name)
-	events, err := eventsOf(encoded, al.name, &e.texts)
-	e.fail("reading the events of "+name, err)
-	for i := range events {
-		al.events = append(al.events, told{events[i], e.texts.hold(labelsJSON(events[i].Labels))})
+	var err error
+	al.events, err = eventsOf(encoded, al.name, &e.texts)
+	if err != nil {
+		e.fail("reading the events of "+name, err)
+	}
+	for i := range al.events {
+		al.events[i].json = e.texts.hold(labelsJSON(al.events[i].Labels))
 	}
 	return al
 }
