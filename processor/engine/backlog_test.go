@@ -52,9 +52,9 @@ func (r *runner) turns(plan []turn, out engine.Output) (all []*turn) {
 	return all
 }
 
-// recover brings a fresh engine to what was committed, as of an archive that knows
-// the events below since.
-func (r *runner) recover(at *turn, since int) {
+// recover brings a fresh engine to what was committed, as of an archive that is as
+// of an earlier turn.
+func (r *runner) recover(at, since *turn) {
 	bring := func(t *turn, behind []int64) {
 		r.Hold(behind)
 		for ; r.last.fed < t.fed; r.last.fed++ {
@@ -65,7 +65,7 @@ func (r *runner) recover(at *turn, since int) {
 		}
 	}
 	for i := len(at.bases) - 1; i >= 0; i-- {
-		if base := at.bases[i]; base.horizon != 0 && base.fed >= since {
+		if base := at.bases[i]; base.horizon > since.horizon {
 			bring(base, at.behind[i+1:])
 		}
 	}
@@ -85,7 +85,7 @@ func drawPlan(t *rapid.T, events int) (plan []turn) {
 
 // An engine dies with a backlog. A fresh one, brought over the turns that the
 // backlog is as of, publishes from then on what that one would have: nothing twice,
-// nothing less.
+// nothing less. So does one that takes over from that one.
 func TestBacklogOutlivesItsEngine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawWorld(t)
@@ -94,16 +94,20 @@ func TestBacklogOutlivesItsEngine(t *testing.T) {
 		cfg.Backlog = rapid.Int64Range(1, 6).Draw(t, "backlog")
 		plan := drawPlan(t, len(adds))
 		died := rapid.IntRange(1, len(plan)).Draw(t, "died after")
+		again := rapid.IntRange(died, len(plan)).Draw(t, "and again after")
 
 		old := &runner{Engine: newEngine(t, cfg), adds: adds, last: &turn{}}
 		published := newLedger(discard{t})
 		at := old.turns(plan[:died], published)[died-1]
-		fresh := &runner{Engine: newEngine(t, cfg), adds: adds, last: &turn{}}
-		fresh.recover(at, 0)
-
 		got, want := newLedger(discard{t}), newLedger(discard{t})
+		heir := &runner{Engine: newEngine(t, cfg), adds: adds, last: &turn{}}
+		heir.recover(at, &turn{})
+		heir.turns(plan[died:again], got)
+		fresh := &runner{Engine: newEngine(t, cfg), adds: adds, last: &turn{}}
+		fresh.recover(heir.last, &turn{})
+
 		old.turns(plan[died:], want)
-		fresh.turns(plan[died:], got)
+		fresh.turns(plan[again:], got)
 		for _, r := range []struct {
 			*runner
 			out *ledger
@@ -127,6 +131,22 @@ func (l *ledger) merge(o *ledger) {
 	maps.Copy(l.cells, o.cells)
 }
 
+// A saving is an archive as of a turn; the samples before oldest are in it.
+type saving struct {
+	at      *turn
+	archive *archive.Memory
+	oldest  int64
+}
+
+// save copies the archive of r as the shell does, which keeps the one that it had
+// while memory alone has something that is behind.
+func (r *runner) save(memory *archive.Memory, had saving) saving {
+	if !r.Settled() {
+		return had
+	}
+	return saving{r.last, memory.Clone(), r.Oldest()}
+}
+
 // The same with an archive, which is as of an earlier turn, or of none.
 func TestBacklogOutlivesItsEngineWithArchive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -143,28 +163,34 @@ func TestBacklogOutlivesItsEngineWithArchive(t *testing.T) {
 		plan := drawPlan(t, len(adds))
 		copied := rapid.IntRange(1, len(plan)).Draw(t, "copied after")
 		died := rapid.IntRange(copied, len(plan)).Draw(t, "died after")
+		again := rapid.IntRange(died, len(plan)).Draw(t, "and again after")
+		begin := func(from saving) *runner {
+			memory = from.archive.Clone()
+			cfg.Archive = sound{memory, t}
+			r := &runner{Engine: newEngine(t, cfg), adds: ordered, last: &turn{}}
+			if from.at.horizon != 0 {
+				add(r.Engine, adds, in.without(order[:from.at.fed], from.oldest))
+				r.Hold(from.at.behind)
+				r.Advance(from.at.horizon, false, nil)
+				r.last = &turn{fed: from.at.fed}
+			}
+			return r
+		}
 
 		old, published := &runner{Engine: newEngine(t, cfg), adds: ordered, last: &turn{}}, newLedger(discard{t})
-		saved := old.turns(plan[:copied], published)[copied-1]
-		archived, oldest := memory.Clone(), old.Oldest()
-		if !old.Settled() { // a shell keeps the archive that it had: none
-			saved, archived, oldest = &turn{}, &archive.Memory{}, 0
-		}
+		old.turns(plan[:copied], published)
+		last := old.save(memory, saving{at: &turn{}, archive: &archive.Memory{}})
 		old.turns(plan[copied:died], published)
-		at := old.last
-		cfg.Archive = sound{archived, t}
-		fresh := &runner{Engine: newEngine(t, cfg), adds: ordered, last: &turn{}}
-		if saved.horizon != 0 {
-			add(fresh.Engine, adds, in.without(order[:saved.fed], oldest))
-			fresh.Hold(saved.behind)
-			fresh.Advance(saved.horizon, false, nil)
-			fresh.last = &turn{fed: saved.fed}
-		}
-		fresh.recover(at, saved.fed)
-
 		got, want := newLedger(discard{t}), newLedger(discard{t})
+		heir := begin(last)
+		heir.recover(old.last, last.at)
+		heir.turns(plan[died:again], got)
+		last = heir.save(memory, last)
+		fresh := begin(last)
+		fresh.recover(heir.last, last.at)
+
 		old.turns(plan[died:], want)
-		fresh.turns(plan[died:], got)
+		fresh.turns(plan[again:], got)
 		for _, r := range []struct {
 			*runner
 			out *ledger
@@ -213,7 +239,7 @@ func TestResourceOfTenYears(t *testing.T) {
 			before = len(l.cells)
 		}
 		heir := &runner{Engine: newEngine(t, cfg), adds: adds, last: &turn{}}
-		heir.recover(first.last, 0)
+		heir.recover(first.last, &turn{})
 		if b := heir.Backlog(); b.Resource != "r" || b.Since != old.From-old.From%hour || b.Cells <= 0 {
 			t.Errorf("backlog %+v", b)
 		}
