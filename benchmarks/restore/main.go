@@ -5,6 +5,9 @@
 // costs after Kafka has delivered and the messages are decoded.
 //
 //	go run ./benchmarks/restore
+//
+// What Kafka has to deliver for a restart, reference events and hot samples, it does
+// not measure.
 package main
 
 import (
