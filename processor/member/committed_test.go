@@ -2,8 +2,9 @@ package member
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"sync"
+	"runtime"
 	"testing"
 	"time"
 
@@ -36,29 +37,36 @@ func TestFirstCommitIsWaitedFor(t *testing.T) {
 	}
 	defer m.Leave()
 
+	for !m.Assigned().Held { // before, the broker knows no such group
+		runtime.Gosched()
+	}
 	end := firstOffset(t, client, 12)
-	asked := make(chan struct{})
-	ask := sync.OnceFunc(func() { close(asked) })
-	fake.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
-		ask()
-		return nil, nil, false
-	})
-	got := make(chan int64, 1)
+	got := make(chan error, 1)
 	go func() {
+		_, err := m.Committed(t.Context(), []int32{0}, slog.Default())
+		got <- err
+	}()
+	for range 100 { // longer than an answer takes
+		if err := m.settled(t.Context(), []int32{0}); !errors.Is(err, kerr.UnstableOffsetCommit) {
+			t.Fatalf("the offset is settled while its transaction is open: %v", err)
+		}
+	}
+	select {
+	case err := <-got:
+		t.Fatalf("was not waited for: %v", err)
+	default:
+	}
+	end()
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+	for at := int64(-1); at != 12; { // the embedded broker ends a transaction bit by bit
 		all, err := m.Committed(t.Context(), []int32{0}, slog.Default())
 		if err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
-		o, ok := all.Lookup("t", 0)
-		if !ok {
-			o.At = -1
-		}
-		got <- o.At
-	}()
-	<-asked
-	end()
-	if at := <-got; at != 12 {
-		t.Errorf("committed is %d, want 12", at)
+		o, _ := all.Lookup("t", 0)
+		at = o.At
 	}
 }
 
