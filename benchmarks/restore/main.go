@@ -1,8 +1,9 @@
-// Command restore measures how long the processor's engine takes to begin with its
-// archive: live allocations, each holding a GPU, from a directory to the horizon at
-// which the engine before it stopped. Beside it stands, from the same run, an engine
-// that is fed the same events from memory, which is what a restart without an archive
-// costs after Kafka has delivered and the messages are decoded.
+// Command restore measures how long a processor's engines take to begin with their
+// archives: live allocations, each holding a GPU, from a directory for each partition
+// to the horizon at which the engines before stopped, as many engines at a time as
+// there are processors. Beside it stand, from the same run, engines that are fed the
+// same events from memory, one after the other, which is what a restart without
+// archives costs after Kafka has delivered and the messages are decoded.
 //
 //	go run ./benchmarks/restore
 //
@@ -16,10 +17,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gpumeter/gpumeter/processor/archive"
 	"github.com/gpumeter/gpumeter/processor/engine"
@@ -36,25 +41,34 @@ const (
 
 func main() {
 	keys := flag.Int("keys", 1_000_000, "live allocations, each on a GPU of its own")
+	partitions := flag.Int("partitions", 8, "engines that share them")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the restoring here")
 	flag.Parse()
-	if err := run(*keys, *profile); err != nil {
+	if err := run(*keys, *partitions, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "restore:", err)
 		os.Exit(1)
 	}
 }
 
-func run(keys int, profile string) error {
+func run(keys, partitions int, profile string) error {
 	dir, err := os.MkdirTemp("", "gpumeter-restore-*")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	fed, err := write(dir, keys)
-	if err != nil {
-		return err
+	parts := make([]part, partitions)
+	for i := range parts {
+		parts[i] = part{filepath.Join(dir, strconv.Itoa(i)), i * keys / partitions, (i + 1) * keys / partitions}
 	}
-	runtime.GC()
+	var fed span
+	for _, p := range parts {
+		took, err := p.write()
+		if err != nil {
+			return err
+		}
+		fed = span{fed.cpu + took.cpu, fed.wall + took.wall}
+		runtime.GC()
+	}
 	if profile != "" {
 		f, err := os.Create(profile)
 		if err != nil {
@@ -66,13 +80,19 @@ func run(keys int, profile string) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	loaded, placed, err := restore(dir, keys)
+	loaded, placed, err := restore(parts)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d live allocations, CPU time (and time)\n", keys)
+	fmt.Printf("%d live allocations in %d partitions, CPU time (and time)\n", keys, partitions)
 	fmt.Printf("fed from memory          %v\nread from the archive    %v\nplaced                   %v\n", fed, loaded, placed)
 	return nil
+}
+
+// A part is the keys of one partition, and the directory of its archive.
+type part struct {
+	dir      string
+	from, to int
 }
 
 func open(dir string) (*archive.Disk, *engine.Engine, error) {
@@ -89,8 +109,8 @@ func open(dir string) (*archive.Disk, *engine.Engine, error) {
 func name(kind string, i int) string { return fmt.Sprintf("%s-%07d", kind, i) }
 
 // addResources gives e what a restart reads from the topic of resources.
-func addResources(e *engine.Engine, keys int) {
-	for n := range (keys + onNode - 1) / onNode {
+func (p part) addResources(e *engine.Engine) {
+	for n := p.from / onNode; n < (p.to+onNode-1)/onNode; n++ {
 		r := schemas.Resource{Node: name("node", n), Resource: name("i", n), Provider: "aws", SKU: "p5", PricingCategory: "spot", From: begin, Scheduler: true, IdleWatts: schemas.Absent32}
 		for k := range onNode {
 			r.GPUs = append(r.GPUs, name("gpu", n*onNode+k))
@@ -123,14 +143,14 @@ func cpu() time.Duration {
 
 // write runs an engine to where its archive holds the allocations. It measures the
 // engine's own work.
-func write(dir string, keys int) (span, error) {
-	d, e, err := open(dir)
+func (p part) write() (span, error) {
+	d, e, err := open(p.dir)
 	if err != nil {
 		return span{}, err
 	}
 	started, before := time.Now(), cpu()
-	addResources(e, keys)
-	for i := range keys {
+	p.addResources(e)
+	for i := p.from; i < p.to; i++ {
 		e.AddAllocation(&schemas.Allocation{
 			TS: begin + int64(i%7_200_000), Event: schemas.EventStart, Allocation: name("slurm/c1", i), HasGPUs: true, User: name("user", i%500), Name: "train",
 			GPUs:      []schemas.GPURef{{Node: name("node", i/onNode), GPU: name("gpu", i)}},
@@ -145,16 +165,32 @@ func write(dir string, keys int) (span, error) {
 	return fed, errors.Join(e.Err(), d.Commit([]byte("benchmark")), d.Close())
 }
 
-// restore begins with the archive.
-func restore(dir string, keys int) (loaded, placed span, err error) {
-	started, before := time.Now(), cpu()
-	d, e, err := open(dir)
+// restore begins with the archives, as processor/meter does.
+func restore(parts []part) (loaded, placed span, err error) {
+	disks, engines := make([]*archive.Disk, len(parts)), make([]*engine.Engine, len(parts))
+	loaded, err = beside(len(parts), func(i int) (err error) {
+		disks[i], engines[i], err = open(parts[i].dir)
+		return err
+	})
 	if err != nil {
 		return loaded, placed, err
 	}
-	loaded = since(started, before)
-	started, before = time.Now(), cpu()
-	addResources(e, keys)
-	e.Advance(later, false, nil)
-	return loaded, since(started, before), errors.Join(e.Err(), d.Close())
+	placed, err = beside(len(parts), func(i int) error {
+		parts[i].addResources(engines[i])
+		engines[i].Advance(later, false, nil)
+		return errors.Join(engines[i].Err(), disks[i].Close())
+	})
+	return loaded, placed, err
+}
+
+// beside does f for each partition, as many at a time as there are processors.
+func beside(n int, f func(i int) error) (span, error) {
+	started, before := time.Now(), cpu()
+	var all errgroup.Group
+	all.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		all.Go(func() error { return f(i) })
+	}
+	err := all.Wait()
+	return since(started, before), err
 }

@@ -29,17 +29,19 @@ func (s *shell) placeAll(ctx context.Context, committed kadm.OffsetResponses, fr
 	if err != nil {
 		return nil, err
 	}
-	from = make(map[int32]int64, len(fresh))
 	for _, p := range fresh {
 		for _, place := range s.placesOf(p, committed) {
 			if err := s.compare(ctx, p, place, logs[place.Topic][place.Partition]); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if err := beside(fresh, func(p *partition) error { return s.begin(p, logs[samplesTopic()][p.number]) }); err != nil {
+		return nil, err
+	}
+	from = make(map[int32]int64, len(fresh))
+	for _, p := range fresh {
 		samples := logs[samplesTopic()][p.number]
-		if err := s.begin(p, samples); err != nil {
-			return nil, err
-		}
 		p.next = max(p.next, samples.Start)
 		from[p.number] = samples.Start
 		p.at.Topics = topicsOf(p.number, logs)

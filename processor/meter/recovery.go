@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gpumeter/gpumeter/processor/member"
 )
@@ -158,14 +160,14 @@ func (s *shell) recover(ctx context.Context, committed kadm.OffsetResponses, fre
 	if err := s.reread(ctx, fresh, from, to); err != nil {
 		return err
 	}
-	for _, p := range fresh {
+	if err := beside(fresh, func(p *partition) error {
 		if p.at.Horizon != 0 {
 			p.engine.Advance(p.at.Horizon, p.at.Final, nil)
 		}
 		p.dirty = !p.committed.known
-		if err := s.settled(p); err != nil {
-			return err
-		}
+		return s.settled(p)
+	}); err != nil {
+		return err
 	}
 	took := time.Since(began)
 	s.stats.recovered(len(fresh), took)
@@ -193,14 +195,22 @@ func (s *shell) resume(ctx context.Context, fresh []*partition, from map[int32]i
 	if err := s.reread(ctx, with, again, to); err != nil {
 		return err
 	}
-	for _, p := range with {
+	return beside(with, func(p *partition) error {
 		p.engine.Hold(p.saved.position.Behind.tops(0))
 		p.engine.Advance(p.saved.position.Horizon, p.saved.position.Final, nil)
-		if err := s.sound(p); err != nil {
-			return err
-		}
+		return s.sound(p)
+	})
+}
+
+// beside does f for each partition, as many at a time as there are processors: in a
+// recovery, engines with their archives are work for all of them.
+func beside(parts []*partition, f func(*partition) error) error {
+	var all errgroup.Group
+	all.SetLimit(runtime.GOMAXPROCS(0))
+	for _, p := range parts {
+		all.Go(func() error { return f(p) })
 	}
-	return nil
+	return all.Wait()
 }
 
 // settled makes the archive of a recovered engine one as of what is committed.
