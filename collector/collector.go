@@ -100,7 +100,7 @@ func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err err
 	}); err != nil {
 		return stats, err
 	}
-	client, err := kgo.NewClient(append(opts, broker.ProducerOptions()...)...)
+	client, err := kgo.NewClient(slices.Concat(opts, broker.ProducerOptions(), publish.DirectOptions())...)
 	if err != nil {
 		return stats, fmt.Errorf("kafka client: %w", err)
 	}
@@ -109,7 +109,7 @@ func Run(ctx context.Context, cfg Config, env Env) (stats publish.Stats, err err
 }
 
 // ready makes sure of the topics, by a client that only asks: see
-// broker.ProducerOptions.
+// publish.DirectOptions.
 func ready(cfg Config, env Env, opts []kgo.Opt, prepare func(*kgo.Client) (partitions int32, err error)) error {
 	asking, err := kgo.NewClient(opts...)
 	if err != nil {

@@ -74,6 +74,17 @@ func (s *spooled) drain() {
 		if err == nil {
 			err = s.deliver(client, chunk)
 		}
+		if err != nil && broker.Classify(err) == broker.Retry {
+			// The client has given up what it had: see DirectOptions. It is still in the
+			// spool. That client would send nothing more before it looked at the topics
+			// again, after minutes.
+			if client != nil {
+				client.Close()
+				client = nil
+			}
+			s.rest(longRest)
+			continue
+		}
 		if err != nil {
 			if s.life.Err() == nil {
 				_ = s.fail(fmt.Errorf("send what is spooled: %w", err))

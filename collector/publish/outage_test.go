@@ -283,7 +283,7 @@ func TestBrokersThatHangUpOnADirectPublisher(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := kgo.NewClient(append(opts, broker.ProducerOptions()...)...)
+	client, err := kgo.NewClient(slices.Concat(opts, broker.ProducerOptions(), DirectOptions())...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,6 +92,20 @@ func NewSpooled(life context.Context, client *kgo.Client, cfg Config, how Spooli
 	return p, nil
 }
 
+// DirectOptions are what the client of a Publisher without a spool has beside
+// broker.ProducerOptions, after the topics have been asked for by a client without
+// them.
+func DirectOptions() []kgo.Opt {
+	return []kgo.Opt{
+		// A broker that is going down accepts connections and closes them before it
+		// has said anything, as one does that wants TLS. A client that asks for its
+		// producer id just then gives its records up, and there is no spool to take
+		// them. That the settings are right is known by now. (With a spool it would
+		// hold them beyond their time, and a stop up.)
+		kgo.AlwaysRetryEOF(),
+	}
+}
+
 // SpooledOptions are what the client of a Publisher with a spool has beside
 // broker.ProducerOptions.
 func SpooledOptions() []kgo.Opt {

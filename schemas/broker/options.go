@@ -43,7 +43,7 @@ func (c Config) Options(clientID string) ([]kgo.Opt, error) {
 }
 
 // ProducerOptions make a producer that loses nothing, doubles nothing and
-// holds a bounded amount. Prepare needs a client without them: see AlwaysRetryEOF.
+// holds a bounded amount.
 func ProducerOptions() []kgo.Opt {
 	return []kgo.Opt{
 		// Idempotence is kgo's default and stays on: a retried batch is stored
@@ -54,11 +54,6 @@ func ProducerOptions() []kgo.Opt {
 		// fills, Produce blocks and the source waits. Nothing is given up but
 		// by the caller's context.
 		kgo.RecordRetries(1 << 30),
-		// A broker that is going down accepts connections and closes them before it
-		// has said anything, as one does that wants TLS. Without this a producer
-		// that asks for its id just then gives its records up. That the settings are
-		// right is known: the topics have been asked for, by a client without it.
-		kgo.AlwaysRetryEOF(),
 		// A topic that somebody deleted fails after some seconds, since waiting
 		// for it would hide that.
 		kgo.UnknownTopicRetries(8),
