@@ -258,6 +258,35 @@ func TestAnOutage(t *testing.T) {
 	r.complete(3000)
 }
 
+// A record whose time is up is given back soon after, however long the brokers have
+// been away.
+func TestCalledOffInTime(t *testing.T) {
+	r := newRig(t)
+	client, err := kgo.NewClient(slices.Concat(SpooledOptions(), r.opts)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := broker.Ensure(t.Context(), client, broker.Layout{Partitions: 2, Replication: 1}); err != nil {
+		t.Fatal(err)
+	}
+	r.way.set(true)
+	fastest := time.Hour
+	for range 5 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		began, done := time.Now(), make(chan error, 1)
+		client.Produce(ctx, &kgo.Record{Topic: schemas.Prefix + schemas.StreamSamples, Key: []byte("n1")}, func(_ *kgo.Record, err error) { done <- err })
+		if err := <-done; err == nil {
+			t.Fatal("sent to brokers that are away")
+		}
+		cancel()
+		fastest = min(fastest, time.Since(began))
+	}
+	if fastest > 3*time.Second { // 5 s without the options
+		t.Errorf("given back after %v at the soonest", fastest)
+	}
+}
+
 // TestBrokersThatHangUp close each connection before they have said anything, as
 // those do that are just going down: the client gives the records up that it has.
 func TestBrokersThatHangUp(t *testing.T) {

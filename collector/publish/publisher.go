@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -114,8 +115,17 @@ func SpooledOptions() []kgo.Opt {
 		// otherwise hold it until the brokers are there again, in memory. Should it
 		// have arrived, it is in Kafka twice, which is one event (rule 6).
 		kgo.AllowIdempotentProduceCancellation(),
+		// The client looks at whether a record's time is up when it is about to try
+		// again, which it does after a pause of its own and once it has seen the
+		// topics anew: after five seconds and more by default, in which a kill would
+		// take the record.
+		kgo.MetadataMinAge(calledOffWithin),
+		kgo.RetryBackoffFn(func(int) time.Duration { return calledOffWithin/2 + rand.N(calledOffWithin/2) }),
 	}
 }
+
+// calledOffWithin is about how long after its time a record is given back.
+const calledOffWithin = 250 * time.Millisecond
 
 // start makes a Publisher that lacks its carrier.
 func start(cfg Config, meter metric.Meter, now time.Time) (*Publisher, error) {
